@@ -1,0 +1,37 @@
+"""Every multiply-accumulate of PyTorch's transposed convolution, by number."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from convt_trace.case import Case
+from convt_trace.errors import LayerError
+from convt_trace.layer import Geometry, Layer
+from convt_trace.trace import Mac, Macs, Trace, trace
+
+if TYPE_CHECKING:
+    from convt_trace.reference import Verdict, compare, record, torch_output
+
+__all__ = [
+    "Case",
+    "Geometry",
+    "Layer",
+    "LayerError",
+    "Mac",
+    "Macs",
+    "Trace",
+    "Verdict",
+    "compare",
+    "record",
+    "torch_output",
+    "trace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first asked for; the engine itself is numpy alone."""
+    if name in ("Verdict", "compare", "record", "torch_output"):
+        from convt_trace import reference
+
+        return getattr(reference, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

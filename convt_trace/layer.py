@@ -1,0 +1,613 @@
+"""The geometry of one transposed convolution: its parameters, its sizes, its index maps.
+
+Nothing here knows a value. A layer is an index rule,
+
+    y[n, co, i*stride - padding + k*dilation]  +=  x[n, ci, i] * w[ci, co - g*C_out/groups, k]
+
+and this module is the only place in the project where that rule is written down. Positions ``i``
+(input), ``k`` (kernel tap) and ``o`` (output) are tuples with one number per spatial dimension.
+
+The *canvas* is every position that a multiply-accumulate (MAC) can land on. Padding crops it: the
+output is the part that is left. Canvas position ``c`` is output position ``o = c - padding``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+
+from convt_trace.errors import LayerError
+
+Ints = tuple[int, ...]
+
+#: Larger numbers overflow the 32-bit sizes inside torch's kernels, some of them without a word.
+LARGEST_PARAMETER = 2**15
+
+
+def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
+    """Return ``value`` as one whole number per spatial dimension, as torch reads it.
+
+    Parameters
+    ----------
+    value : int or iterable of int
+        One number for every dimension, or one for each.
+    dims : int
+        Spatial dimensions.
+    name : str
+        The parameter's name, for the error.
+
+    Examples
+    --------
+    >>> ints(2, 3, "stride")
+    (2, 2, 2)
+    >>> ints([1, 2], 2, "stride")
+    (1, 2)
+    """
+    given = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    for number in given:
+        if isinstance(number, (bool, np.bool_)) or not isinstance(number, (int, np.integer)):
+            raise TypeError(
+                f"conv_transpose{dims}d(): argument '{name}' must be tuple of ints, "
+                f"not {type(number).__name__}. Give one whole number, or one for each of the "
+                f"{dims} spatial dimensions."
+            )
+    if len(given) not in (1, dims):
+        raise LayerError(
+            f"expected {name} to be a single integer value or a list of {dims} values to match "
+            f"the convolution dimensions, but got {name}={given}",
+            f"Give one whole number, or {dims} of them.",
+        )
+    numbers = tuple(int(number) for number in given)
+    return numbers * dims if len(numbers) == 1 else numbers
+
+
+def _refuse_unless(fine: bool, message: str, hint: str) -> None:
+    if not fine:
+        raise LayerError(message, hint)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The parameters of one ``ConvTransposeNd``, checked as torch checks them.
+
+    Attributes
+    ----------
+    in_channels, out_channels, groups : int
+        Channels are divided into ``groups`` blocks that do not see each other.
+    kernel_size, stride, padding, output_padding, dilation : tuple of int
+        One number per spatial dimension (1, 2 or 3 of them).
+
+    Raises
+    ------
+    LayerError
+        For whatever torch refuses, with torch's message and what to change.
+
+    Examples
+    --------
+    >>> layer = Layer.of(4, 4, 3, dims=1, padding=2, groups=2)
+    >>> layer.weight_shape
+    (4, 2, 3)
+    >>> print(layer)
+    ConvTranspose1d(4, 4, 3, padding=2, groups=2)
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel_size: Ints
+    stride: Ints
+    padding: Ints
+    output_padding: Ints
+    dilation: Ints
+    groups: int
+
+    @classmethod
+    def of(
+        cls,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Iterable[int],
+        stride: int | Iterable[int] = 1,
+        padding: int | Iterable[int] = 0,
+        output_padding: int | Iterable[int] = 0,
+        groups: int = 1,
+        dilation: int | Iterable[int] = 1,
+        *,
+        dims: int,
+    ) -> Layer:
+        """Build a layer from numbers or tuples, in the order of ``nn.ConvTransposeNd``."""
+        return cls(
+            in_channels=in_channels,
+            out_channels=out_channels,
+            kernel_size=ints(kernel_size, dims, "kernel_size"),
+            stride=ints(stride, dims, "stride"),
+            padding=ints(padding, dims, "padding"),
+            output_padding=ints(output_padding, dims, "output_padding"),
+            dilation=ints(dilation, dims, "dilation"),
+            groups=ints(groups, 1, "groups")[0],
+        )
+
+    def __post_init__(self) -> None:
+        self._check_channels()
+        self._check_axes()
+
+    def _check_channels(self) -> None:
+        groups, c_in, c_out = self.groups, self.in_channels, self.out_channels
+        _refuse_unless(
+            groups > 0, "non-positive groups is not supported", "Use groups=1 for no grouping."
+        )
+        _refuse_unless(
+            c_in > 0 and c_in % groups == 0,
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
+            f"but got weight of size {[*self.weight_shape]} instead",
+            f"in_channels ({c_in}) must be a positive multiple of groups ({groups}).",
+        )
+        _refuse_unless(
+            c_out > 0 and c_out % groups == 0,
+            "out_channels must be divisible by groups",
+            f"out_channels ({c_out}) must be a positive multiple of groups ({groups}).",
+        )
+
+    def _check_axes(self) -> None:
+        _refuse_unless(
+            all(k > 0 for k in self.kernel_size),
+            f"kernel size should be greater than zero, but got kernel_size={self.kernel_size}",
+            "Use a kernel of at least one tap in every dimension.",
+        )
+        _refuse_unless(
+            all(s > 0 for s in self.stride),
+            "non-positive stride is not supported",
+            f"stride is {self.stride}: use 1 or more.",
+        )
+        _refuse_unless(
+            all(p >= 0 for p in self.padding),
+            "negative padding is not supported",
+            f"padding is {self.padding}: it crops the output, and 0 crops nothing. "
+            "To enlarge the output use output_padding, or torch.nn.functional.pad on the result.",
+        )
+        _refuse_unless(
+            all(p >= 0 for p in self.output_padding),
+            "negative output_padding is not supported",
+            f"output_padding is {self.output_padding}: use 0 or more.",
+        )
+        _refuse_unless(
+            all(d > 0 for d in self.dilation),
+            f"dilation should be greater than zero, but got dilation={self.dilation}",
+            "Use dilation=1 for taps that touch.",
+        )
+        limits = [max(s, d) for s, d in zip(self.stride, self.dilation)]
+        _refuse_unless(
+            all(extra < limit for extra, limit in zip(self.output_padding, limits)),
+            "output padding must be smaller than either stride or dilation, but got "
+            f"output_padding={self.output_padding}, stride={self.stride}, dilation={self.dilation}",
+            f"Use an output_padding of at most {tuple(limit - 1 for limit in limits)} here, "
+            "or a larger stride.",
+        )
+        for name in ("stride", "padding", "dilation"):
+            _refuse_unless(
+                max(getattr(self, name)) <= LARGEST_PARAMETER,
+                f"{name}={getattr(self, name)} is too large",
+                f"Use at most {LARGEST_PARAMETER}: beyond it torch's own sizes overflow.",
+            )
+
+    @property
+    def dims(self) -> int:
+        """Spatial dimensions: 1, 2 or 3."""
+        return len(self.kernel_size)
+
+    @property
+    def in_per_group(self) -> int:
+        """Input channels in a group."""
+        return self.in_channels // self.groups
+
+    @property
+    def out_per_group(self) -> int:
+        """Output channels in a group; the length of the weight's second axis."""
+        return self.out_channels // self.groups
+
+    @property
+    def weight_shape(self) -> Ints:
+        """``(C_in, C_out/groups, *K)``: input channels first, unlike a ``Conv``'s weight."""
+        return (self.in_channels, self.out_channels // max(self.groups, 1), *self.kernel_size)
+
+    def output_size(self, input_size: Ints) -> Ints:
+        """Return the spatial output size, negative where padding eats more than there is.
+
+        >>> Layer.of(1, 1, 4, stride=2, padding=1, dims=2).output_size((16, 16))
+        (32, 32)
+        """
+        return tuple(
+            (length - 1) * s - 2 * p + d * (k - 1) + extra + 1
+            for length, k, s, p, extra, d in zip(
+                input_size,
+                self.kernel_size,
+                self.stride,
+                self.padding,
+                self.output_padding,
+                self.dilation,
+            )
+        )
+
+    def arguments(self) -> dict[str, int | Ints]:
+        """Return the keyword arguments that differ from torch's defaults, short where they can be.
+
+        >>> Layer.of(2, 2, 3, stride=(2, 1), padding=1, dims=2).arguments()
+        {'stride': (2, 1), 'padding': 1}
+        """
+        defaults = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1}
+        given = {name: _shortest(getattr(self, name)) for name in defaults}
+        return {name: value for name, value in given.items() if value != defaults[name]}
+
+    def __str__(self) -> str:
+        arguments = [self.in_channels, self.out_channels, _shortest(self.kernel_size)]
+        keywords = [f"{name}={value}" for name, value in self.arguments().items()]
+        return f"ConvTranspose{self.dims}d({', '.join([*map(str, arguments), *keywords])})"
+
+
+def _shortest(value: int | Ints) -> int | Ints:
+    """Return a tuple of equal numbers as that number."""
+    if isinstance(value, tuple) and len(set(value)) == 1:
+        return value[0]
+    return value
+
+
+class Axis:
+    """One spatial dimension: which (input position, kernel tap) pairs land where.
+
+    The pairs of an axis are listed by canvas position, then by input position. A layer in more
+    dimensions is the product of its axes, so these short lists are all the search that is ever done.
+
+    Attributes
+    ----------
+    length, taps, outputs : int
+        Input positions, kernel taps and output positions along this axis.
+    padding : int
+        Output position of canvas position ``c`` is ``c - padding``.
+    canvas : int
+        Canvas positions: what the pairs reach, and what output_padding adds beyond that.
+    i, k, c : ndarray of int64, shape (length * taps,)
+        The pairs in their order, and the canvas position where each lands.
+    start, count : ndarray of int64, shape (canvas,)
+        Where in that list each canvas position's pairs begin, and how many there are.
+
+    Examples
+    --------
+    >>> axis = Axis(length=3, taps=3, stride=1, padding=2, output_padding=0, dilation=1)
+    >>> axis.outputs, axis.canvas
+    (1, 5)
+    >>> axis.count.tolist()
+    [1, 2, 3, 2, 1]
+    >>> here = axis.pairs(2)
+    >>> axis.i[here].tolist(), axis.k[here].tolist()
+    ([0, 1, 2], [2, 1, 0])
+    """
+
+    def __init__(
+        self, length: int, taps: int, stride: int, padding: int, output_padding: int, dilation: int
+    ):
+        reach = (length - 1) * stride + dilation * (taps - 1) + 1
+        self.length, self.taps, self.stride, self.dilation = length, taps, stride, dilation
+        self.padding, self.output_padding = padding, output_padding
+        self.outputs = reach - 2 * padding + output_padding
+        self.canvas = reach + max(0, output_padding - padding)
+        i, k = np.divmod(np.arange(length * taps), taps)
+        c = i * stride + k * dilation
+        in_order = np.argsort(c, kind="stable")
+        self.i, self.k, self.c = i[in_order], k[in_order], c[in_order]
+        self.count = np.bincount(c, minlength=self.canvas)
+        self.start = np.cumsum(self.count) - self.count
+
+    @cached_property
+    def slot(self) -> np.ndarray:
+        """The place of pair ``(i, k)`` among the pairs of its canvas position, shape (length, taps)."""
+        slots = np.empty((self.length, self.taps), dtype=np.int64)
+        slots[self.i, self.k] = np.arange(len(self.i)) - self.start[self.c]
+        return slots
+
+    @property
+    def most(self) -> int:
+        """The largest number of pairs on one canvas position."""
+        return int(self.count.max())
+
+    @property
+    def kept_pairs(self) -> int:
+        """How many pairs land inside the output, counted."""
+        return int(self.count[self.inside].sum())
+
+    @property
+    def inside(self) -> slice:
+        """The canvas positions that are output positions."""
+        return slice(self.padding, self.padding + self.outputs)
+
+    def pairs(self, c: int) -> slice:
+        """Return where in ``i`` and ``k`` the pairs of canvas position ``c`` stand."""
+        return slice(int(self.start[c]), int(self.start[c] + self.count[c]))
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A layer on an input of a certain size: every size and every index map, in closed form.
+
+    Attributes
+    ----------
+    layer : Layer
+    batch : int
+        Batch items, N.
+    input_size : tuple of int
+        Spatial input size, L.
+
+    Raises
+    ------
+    LayerError
+        When the input is empty or padding leaves no output.
+
+    Examples
+    --------
+    >>> dcgan = Layer.of(512, 256, 4, stride=2, padding=1, dims=2)
+    >>> geometry = Geometry(dcgan, batch=1, input_size=(16, 16))
+    >>> geometry.output_size, geometry.macs, geometry.kept_macs
+    ((32, 32), 536870912, 503840768)
+    """
+
+    layer: Layer
+    batch: int
+    input_size: Ints
+
+    def __post_init__(self) -> None:
+        _refuse_unless(
+            min(self.input_size) > 0,
+            "Only zero batch or zero channel inputs are supported, but got input size "
+            f"{self.input_size}",
+            "Use an input of at least one position in every dimension.",
+        )
+        output_size = self.layer.output_size(self.input_size)
+        _refuse_unless(
+            min(output_size) > 0,
+            f"Given input size per channel: {_by(self.input_size)}. Calculated output size per "
+            f"channel: {_by(output_size)}. Output size is too small",
+            f"padding={_shortest(self.layer.padding)} crops more than there is: use less padding, "
+            "or a larger input, kernel or stride.",
+        )
+
+    @cached_property
+    def axes(self) -> tuple[Axis, ...]:
+        """One `Axis` per spatial dimension."""
+        layer = self.layer
+        return tuple(
+            map(
+                Axis,
+                self.input_size,
+                layer.kernel_size,
+                layer.stride,
+                layer.padding,
+                layer.output_padding,
+                layer.dilation,
+            )
+        )
+
+    @property
+    def output_size(self) -> Ints:
+        """Spatial output size."""
+        return self.layer.output_size(self.input_size)
+
+    @property
+    def canvas_size(self) -> Ints:
+        """Spatial size of the canvas: the output before padding crops it."""
+        return tuple(axis.canvas for axis in self.axes)
+
+    @property
+    def input_shape(self) -> Ints:
+        """``(N, C_in, *L)``."""
+        return (self.batch, self.layer.in_channels, *self.input_size)
+
+    @property
+    def output_shape(self) -> Ints:
+        """``(N, C_out, *L_out)``."""
+        return (self.batch, self.layer.out_channels, *self.output_size)
+
+    @property
+    def macs(self) -> int:
+        """Every multiply-accumulate, the cropped ones too."""
+        return self._channel_pairs * prod(len(axis.i) for axis in self.axes)
+
+    @property
+    def kept_macs(self) -> int:
+        """The multiply-accumulates that land inside the output, counted axis by axis."""
+        return self._channel_pairs * prod(axis.kept_pairs for axis in self.axes)
+
+    @property
+    def cropped_macs(self) -> int:
+        """The multiply-accumulates that padding throws away."""
+        return self.macs - self.kept_macs
+
+    @property
+    def _channel_pairs(self) -> int:
+        return self.batch * self.layer.in_channels * self.layer.out_per_group
+
+    def everything(self) -> Pick:
+        """Return the pick that leaves nothing out."""
+        layer = self.layer
+        return Pick(
+            np.arange(self.batch),
+            np.arange(layer.groups),
+            np.arange(layer.in_per_group),
+            np.arange(layer.out_per_group),
+        )
+
+
+def _by(size: Ints) -> str:
+    return f"({' x '.join(map(str, size))})"
+
+
+@dataclass(frozen=True, eq=False)
+class Pick:
+    """Which batch items, groups and channels (numbered inside their group) to walk through.
+
+    Attributes
+    ----------
+    n, group, in_local, out_local : ndarray of int64, each of one dimension
+    """
+
+    n: np.ndarray
+    group: np.ndarray
+    in_local: np.ndarray
+    out_local: np.ndarray
+
+    @property
+    def channel_pairs(self) -> int:
+        """How many (n, in_channel, out_channel) triples take part."""
+        return len(self.n) * len(self.group) * len(self.in_local) * len(self.out_local)
+
+
+@dataclass(frozen=True, eq=False)
+class Index:
+    """Where some MACs stand, as places in a `Pick` and in the axes.
+
+    Attributes
+    ----------
+    n, group, in_local, out_local : ndarray, shape (m,)
+        Places in the pick's lists.
+    i, k : tuple of ndarray, each of shape (m,), one per spatial dimension
+        Input position and kernel tap.
+    """
+
+    n: np.ndarray
+    group: np.ndarray
+    in_local: np.ndarray
+    out_local: np.ndarray
+    i: tuple[np.ndarray, ...]
+    k: tuple[np.ndarray, ...]
+
+
+class ScatterOrder:
+    """Input-stationary: each input value stamps the kernel, as PyTorch's column-to-image does.
+
+    The digits of a MAC's number, slowest first: n, group, input channel, i, output channel, k.
+    """
+
+    name = "scatter"
+    #: What a step may span, smallest first.
+    units = ("MAC", "tap row", "stamp", "input value", "input channel", "group", "all")
+
+    def __init__(self, geometry: Geometry, pick: Pick):
+        self._dims = geometry.layer.dims
+        self._radix = (
+            len(pick.n),
+            len(pick.group),
+            len(pick.in_local),
+            *geometry.input_size,
+            len(pick.out_local),
+            *geometry.layer.kernel_size,
+        )
+
+    def decode(self, numbers: np.ndarray) -> Index:
+        """Return where the MACs with these numbers stand."""
+        n, group, in_local, *rest = np.unravel_index(numbers, self._radix)
+        i, out_local, k = rest[: self._dims], rest[self._dims], rest[self._dims + 1 :]
+        return Index(n, group, in_local, out_local, tuple(i), tuple(k))
+
+    def encode(self, index: Index) -> np.ndarray:
+        """Return the numbers of these MACs: the inverse of `decode`."""
+        digits = (index.n, index.group, index.in_local, *index.i, index.out_local, *index.k)
+        return np.ravel_multi_index(digits, self._radix)
+
+    def levels(self, numbers: np.ndarray) -> np.ndarray:
+        """Return for each MAC the largest unit (as a place in `units`) that it is the first of."""
+        taps, dims = self._radix[-self._dims :], self._dims
+        out_channels, positions = self._radix[-dims - 1], prod(self._radix[3 : 3 + dims])
+        stamp = prod(taps)
+        value = stamp * out_channels
+        channel = value * positions
+        group = channel * self._radix[2]
+        level = np.zeros(len(numbers), dtype=np.uint8)
+        for place, size in enumerate((taps[-1], stamp, value, channel, group), start=1):
+            level[numbers % size == 0] = place
+        return level
+
+
+class GatherOrder:
+    """Output-stationary: each output cell collects its taps, channel by channel.
+
+    The digits of a MAC's number, slowest first: n, group, output channel, canvas position, input
+    channel, pair. The number of pairs changes with the position, but only as a product over the
+    axes, so a number is still decoded without a search through the list.
+    """
+
+    name = "gather"
+    units = ("MAC", "window", "output cell", "output channel", "group", "all")
+
+    def __init__(self, geometry: Geometry, pick: Pick):
+        self._axes = geometry.axes
+        self._channels = len(pick.in_local)
+        self._pairs = [len(axis.i) for axis in self._axes]
+        self._outer = (len(pick.n), len(pick.group), len(pick.out_local))
+        self._inner = self._channels * prod(self._pairs)
+
+    def decode(self, numbers: np.ndarray) -> Index:
+        """Return where the MACs with these numbers stand."""
+        outer, rest = np.divmod(numbers, self._inner)
+        n, group, out_local = np.unravel_index(outer, self._outer)
+        cells = []
+        here = np.ones_like(rest)  # pairs chosen so far, over the axes already decoded
+        for place, axis in enumerate(self._axes):
+            weight = here * (self._channels * prod(self._pairs[place + 1 :]))
+            cell = np.searchsorted(axis.start + axis.count, rest // weight, side="right")
+            rest = rest - axis.start[cell] * weight
+            here = here * axis.count[cell]
+            cells.append(cell)
+        in_local, rest = np.divmod(rest, here)
+        i, k = [], []
+        for axis, cell in zip(self._axes, cells):
+            here //= axis.count[cell]
+            slot, rest = np.divmod(rest, here)
+            i.append(axis.i[axis.start[cell] + slot])
+            k.append(axis.k[axis.start[cell] + slot])
+        return Index(n, group, in_local, out_local, tuple(i), tuple(k))
+
+    def encode(self, index: Index) -> np.ndarray:
+        """Return the numbers of these MACs: the inverse of `decode`."""
+        number = np.ravel_multi_index((index.n, index.group, index.out_local), self._outer)
+        number = number * self._inner
+        here = np.ones_like(number)
+        slots = np.zeros_like(number)
+        for place, (axis, i, k) in enumerate(zip(self._axes, index.i, index.k)):
+            cell = i * axis.stride + k * axis.dilation
+            weight = here * (self._channels * prod(self._pairs[place + 1 :]))
+            number = number + axis.start[cell] * weight
+            here = here * axis.count[cell]
+            slots = slots * axis.count[cell] + axis.slot[i, k]
+        return number + index.in_local * here + slots
+
+    def levels(self, numbers: np.ndarray) -> np.ndarray:
+        """Return for each MAC the largest unit (as a place in `units`) that it is the first of."""
+        index = self.decode(numbers)
+        slots = sum(axis.slot[i, k] for axis, i, k in zip(self._axes, index.i, index.k))
+        first = np.asarray(slots) == 0
+        level = np.zeros(len(numbers), dtype=np.uint8)
+        level[first] = 1
+        level[first & (index.in_local == 0)] = 2
+        level[numbers % self._inner == 0] = 3
+        level[numbers % (self._inner * self._outer[2]) == 0] = 4
+        return level
+
+
+ORDERS: dict[str, type[ScatterOrder] | type[GatherOrder]] = {
+    order.name: order for order in (ScatterOrder, GatherOrder)
+}
+
+
+def channel_ranges(layer: Layer) -> Iterator[tuple[range, range]]:
+    """Yield each group's input channels and output channels.
+
+    >>> list(channel_ranges(Layer.of(4, 2, 3, groups=2, dims=1)))
+    [(range(0, 2), range(0, 1)), (range(2, 4), range(1, 2))]
+    """
+    ins, outs = layer.in_per_group, layer.out_per_group
+    for group in range(layer.groups):
+        yield (
+            range(group * ins, (group + 1) * ins),
+            range(group * outs, (group + 1) * outs),
+        )

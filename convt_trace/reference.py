@@ -1,0 +1,213 @@
+"""torch's own result for a case, and the verdict on ours.
+
+The only module of the engine that needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+from convt_trace.arrays import BFLOAT16, wide
+from convt_trace.blocks import add_up
+from convt_trace.case import Case
+
+_FUNCTIONS: dict[int, Callable[..., torch.Tensor]] = {
+    1: torch.conv_transpose1d,
+    2: torch.conv_transpose2d,
+    3: torch.conv_transpose3d,
+}
+
+
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    """Return an array as a torch tensor of the same dtype, bfloat16 included.
+
+    >>> as_tensor(np.ones(2, dtype=np.float16)).dtype
+    torch.float16
+    """
+    if array.dtype == BFLOAT16:
+        return torch.from_numpy(array.astype(np.float32)).bfloat16()
+    return torch.from_numpy(array.copy())
+
+
+def torch_output(case: Case) -> np.ndarray:
+    """Return what torch computes for a case, as an array of torch's dtype and shape.
+
+    torch has no kernel for the small integer dtypes on the CPU; those are computed in int64, where
+    torch has one, and wrapped to the dtype.
+
+    >>> torch_output(Case.of([[[2.0, 1.0, 1.0, 3.0]]], [[[1.0, 1.0, 5.0]]], padding=2)).tolist()
+    [[[12.0, 9.0]]]
+    """
+    x, weight = as_tensor(case.x), as_tensor(case.weight)
+    bias = as_tensor(case.bias) if case.bias is not None else None
+    dtype = case.x.dtype
+    if dtype.kind in "iu":
+        x, weight = x.long(), weight.long()
+        bias = bias.long() if bias is not None else None
+    with torch.no_grad():
+        result = _FUNCTIONS[case.dims](x, weight, bias, **case.parameters)
+    if result.dtype == torch.bfloat16:
+        return result.float().numpy().astype(BFLOAT16)
+    return result.numpy().astype(dtype, copy=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """How torch's result and the trace's compare.
+
+    Attributes
+    ----------
+    kind : str
+        "equal", "rounding" (apart, but within what the dtype's rounding allows) or "different"
+        (a bug in this project).
+    torch : ndarray, shape (N, C_out, *L_out) or (C_out, *L_out)
+        torch's result.
+    agrees : ndarray of bool, the same shape
+        Cells that are equal or within rounding.
+    max_difference : float
+        The largest absolute difference.
+    ulps : float
+        That difference in units in the last place of the larger of the two numbers that differ so.
+    """
+
+    kind: str
+    torch: np.ndarray
+    agrees: np.ndarray
+    max_difference: float
+    ulps: float
+
+    def __str__(self) -> str:
+        """Return the verdict as one sentence."""
+        count = f"{self.torch.size:,} output value{'s' if self.torch.size != 1 else ''}"
+        if self.kind == "equal":
+            return f"equals torch: all {count}, exactly"
+        apart = f"max |difference| = {self.max_difference:.3g}, {self.ulps:.3g} ulp there"
+        if self.kind == "rounding":
+            dtype = self.torch.dtype.name
+            return f"equals torch within {dtype} rounding: {count}, {apart}"
+        wrong = int((~self.agrees).sum())
+        return f"differs from torch in {wrong:,} of {count} ({apart}): a bug in convt-trace"
+
+
+def compare(case: Case) -> Verdict:
+    """Compare the trace's output with torch's.
+
+    Integers must be equal. Floats may differ by the rounding of their sums, which torch and the
+    trace do in different orders: for a cell of m terms with unit roundoff u, each sum is within
+    ``m*u / (1 - m*u)`` times the sum of the terms' magnitudes of the exact one (Higham, Accuracy
+    and Stability of Numerical Algorithms, 2nd ed., section 4.2), and u more for storing it.
+
+    >>> print(compare(Case.of([[[2.0, 1.0, 1.0, 3.0]]], [[[1.0, 1.0, 5.0]]], padding=2)))
+    equals torch: all 2 output values, exactly
+    """
+    ours, theirs = case.trace().output, torch_output(case)
+    same = _same(ours, theirs)
+    if same.all():
+        return Verdict("equal", theirs, same, 0.0, 0.0)
+    a, b = wide(ours), wide(theirs)
+    with np.errstate(all="ignore"):
+        apart = np.where(same, 0, np.abs(a - b)).astype(np.float64)
+        agrees = same | (apart <= _rounding_bound(case, ours.shape))
+        ulps = apart / _unit_in_last_place(ours, theirs)
+    kind = "rounding" if agrees.all() else "different"
+    farthest = np.argmax(apart)
+    return Verdict(kind, theirs, agrees, float(apart.flat[farthest]), float(ulps.flat[farthest]))
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    same = np.asarray(a == b)
+    return same | ((a != a) & (b != b)) if a.dtype.kind not in "iu" else same
+
+
+def _rounding_bound(case: Case, shape: tuple[int, ...]) -> np.ndarray:
+    """Return how far two roundings of each output cell may lie apart, in the output's shape."""
+    if case.x.dtype.kind in "iu":
+        return np.zeros(shape)
+    geometry = case.geometry
+    magnitude = add_up(
+        geometry, np.abs(wide(case.trace().x)), np.abs(wide(case.weight))
+    )[(slice(None), slice(None), *(axis.inside for axis in geometry.axes))]
+    if case.bias is not None:
+        magnitude = magnitude + np.abs(wide(case.bias)).reshape(1, -1, *[1] * case.dims)
+    info = torch.finfo(as_tensor(case.x[:0]).dtype)
+    terms = geometry.layer.in_per_group * int(np.prod([axis.most for axis in geometry.axes])) + 1
+    # A sum longer than 1/u terms has no useful bound of this form; 0.5 keeps it finite.
+    unit = min(terms * info.eps / 2, 0.5)
+    bound = magnitude * (unit / (1 - unit) + 2 * info.eps) + terms * info.smallest_normal
+    return np.asarray(bound).reshape(shape)
+
+
+def _unit_in_last_place(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    larger = np.maximum(np.abs(wide(a)), np.abs(wide(b)))
+    if a.dtype.kind in "iu":
+        return np.ones(a.shape)
+    info = torch.finfo(as_tensor(a.reshape(-1)[:0]).dtype)
+    exponent = np.floor(np.log2(np.maximum(larger, info.smallest_normal)))
+    return np.asarray(info.eps * 2.0**exponent)
+
+
+class _Recorder(TorchFunctionMode):
+    """Sees every torch function that a model calls, and keeps the transposed convolutions."""
+
+    def __init__(self, calls: list[Case]):
+        super().__init__()
+        self._calls = calls
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        result = func(*args, **kwargs)
+        if func in _FUNCTIONS.values():
+            self._calls.append(_recorded(*args, number=len(self._calls), **kwargs))
+        return result
+
+
+def _recorded(
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+    *,
+    number: int,
+) -> Case:
+    """Return one caught call as a case; the parameters are those of torch's function, in its order."""
+    return Case.of(
+        input,
+        weight,
+        bias,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
+        origin=f"call {number + 1} recorded from a model",
+    )
+
+
+@contextmanager
+def record() -> Iterator[list[Case]]:
+    """Catch every transposed convolution that runs inside the ``with`` block, each as a `Case`.
+
+    Examples
+    --------
+    >>> model = torch.nn.Sequential(torch.nn.ConvTranspose1d(1, 2, 3), torch.nn.ReLU())
+    >>> with record() as calls:
+    ...     y = model(torch.ones(1, 1, 5))
+    >>> print(calls[0].line())
+    nn.ConvTranspose1d(1, 2, 3)
+    """
+    calls: list[Case] = []
+    with _Recorder(calls):
+        yield calls
