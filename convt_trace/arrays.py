@@ -55,7 +55,7 @@ def as_array(tensor: ArrayLike | Any, name: str, like: np.dtype | None = None) -
     if hasattr(tensor, "detach"):
         array = _from_torch(tensor)
     elif isinstance(tensor, (np.ndarray, np.generic)):
-        array = np.array(tensor)
+        array = np.array(tensor, dtype=tensor.dtype.newbyteorder("="))
     else:
         array = _from_list(tensor, name, like)
     if array.dtype not in _FLOATS and array.dtype.kind not in "iu":
@@ -81,9 +81,18 @@ def _from_list(tensor: ArrayLike, name: str, like: np.dtype | None) -> np.ndarra
         raise TypeError(
             f"{name} is not a regular table of numbers ({error}). Give every row the same length."
         ) from None
-    if like is not None:
-        return array.astype(like)
-    return array.astype(np.float32) if array.dtype == np.float64 else array
+    if array.dtype.kind not in "iuf":
+        return array
+    usual: dict[str, np.dtype] = {"float64": np.dtype(np.float32), "uint64": np.dtype(np.int64)}
+    dtype = like if like is not None else usual.get(array.dtype.name, array.dtype)
+    if dtype.kind in "iu":
+        if array.dtype.kind == "f":
+            return array.astype(np.float32)  # not rounded: the caller refuses the mixture
+        limits = np.iinfo(dtype)
+        if array.size and not limits.min <= array.min() <= array.max() <= limits.max:
+            raise TypeError(f"{name} holds numbers that {dtype} can not. Use a wider dtype.")
+    with np.errstate(over="ignore"):
+        return array.astype(dtype)
 
 
 def scalar_type(dtype: np.dtype) -> str:

@@ -13,10 +13,12 @@ output is the part that is left. Canvas position ``c`` is output position ``o = 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -47,9 +49,12 @@ def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
     >>> ints([1, 2], 2, "stride")
     (1, 2)
     """
-    given = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    # A tensor without dimensions can be looped over by its type, and is one number.
+    given: list[Any] = [value]
+    if isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "ndim", True):
+        given = list(value)
     for number in given:
-        if isinstance(number, (bool, np.bool_)) or not isinstance(number, (int, np.integer)):
+        if not _is_whole(number):
             raise TypeError(
                 f"conv_transpose{dims}d(): argument '{name}' must be tuple of ints, "
                 f"not {type(number).__name__}. Give one whole number, or one for each of the "
@@ -61,8 +66,32 @@ def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
             f"the convolution dimensions, but got {name}={given}",
             f"Give one whole number, or {dims} of them.",
         )
-    numbers = tuple(int(number) for number in given)
+    numbers = tuple(operator.index(number) for number in given)
     return numbers * dims if len(numbers) == 1 else numbers
+
+
+def whole(value: int, name: str, dims: int) -> int:
+    """Return ``value`` as one whole number, as torch reads ``groups``.
+
+    >>> whole(2, "groups", 1)
+    2
+    """
+    if not _is_whole(value):
+        raise TypeError(
+            f"conv_transpose{dims}d(): argument '{name}' must be int, "
+            f"not {type(value).__name__}. Give one whole number."
+        )
+    return operator.index(value)
+
+
+def _is_whole(value: object) -> bool:
+    if isinstance(value, (bool, np.bool_)):
+        return False
+    try:
+        operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
 
 
 def _refuse_unless(fine: bool, message: str, hint: str) -> None:
@@ -120,14 +149,14 @@ class Layer:
     ) -> Layer:
         """Build a layer from numbers or tuples, in the order of ``nn.ConvTransposeNd``."""
         return cls(
-            in_channels=in_channels,
-            out_channels=out_channels,
+            in_channels=whole(in_channels, "in_channels", dims),
+            out_channels=whole(out_channels, "out_channels", dims),
             kernel_size=ints(kernel_size, dims, "kernel_size"),
             stride=ints(stride, dims, "stride"),
             padding=ints(padding, dims, "padding"),
             output_padding=ints(output_padding, dims, "output_padding"),
             dilation=ints(dilation, dims, "dilation"),
-            groups=ints(groups, 1, "groups")[0],
+            groups=whole(groups, "groups", dims),
         )
 
     def __post_init__(self) -> None:
@@ -140,13 +169,24 @@ class Layer:
             groups > 0, "non-positive groups is not supported", "Use groups=1 for no grouping."
         )
         _refuse_unless(
-            c_in > 0 and c_in % groups == 0,
+            c_in >= groups,
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, "
+            f"but got weight of size {[*self.weight_shape]} instead",
+            f"in_channels ({c_in}) must be a positive multiple of groups ({groups}).",
+        )
+        _refuse_unless(
+            c_in % groups == 0,
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
             f"but got weight of size {[*self.weight_shape]} instead",
             f"in_channels ({c_in}) must be a positive multiple of groups ({groups}).",
         )
         _refuse_unless(
-            c_out > 0 and c_out % groups == 0,
+            c_out > 0,
+            f"non-empty weight tensor expected, but got: {[*self.weight_shape]}",
+            f"out_channels ({c_out}) must be a positive multiple of groups ({groups}).",
+        )
+        _refuse_unless(
+            c_out % groups == 0,
             "out_channels must be divisible by groups",
             f"out_channels ({c_out}) must be a positive multiple of groups ({groups}).",
         )
@@ -525,6 +565,7 @@ class ScatterOrder:
         level = np.zeros(len(numbers), dtype=np.uint8)
         for place, size in enumerate((taps[-1], stamp, value, channel, group), start=1):
             level[numbers % size == 0] = place
+        level[numbers == 0] = self.units.index("all")
         return level
 
 
@@ -591,6 +632,7 @@ class GatherOrder:
         level[first & (index.in_local == 0)] = 2
         level[numbers % self._inner == 0] = 3
         level[numbers % (self._inner * self._outer[2]) == 0] = 4
+        level[numbers == 0] = self.units.index("all")
         return level
 
 

@@ -6,6 +6,7 @@ Nothing is computed until somebody looks. A MAC's number is decoded in closed fo
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -18,7 +19,7 @@ from numpy.typing import ArrayLike
 from convt_trace.arrays import as_array, scalar_type, wide
 from convt_trace.blocks import Columns, add_block, add_up, gather_blocks, pairs_of, scatter_blocks
 from convt_trace.errors import LayerError
-from convt_trace.layer import ORDERS, Geometry, Index, Ints, Layer, Pick
+from convt_trace.layer import ORDERS, Geometry, Index, Ints, Layer, Pick, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,8 +186,8 @@ class Trace(Sequence[Mac]):
     ) -> Trace:
         """Return a trace that walks through these batch items, groups and channels only.
 
-        Its rows are rows of this trace: their running sums still hold every MAC, so where channels
-        are left out, a row's ``before`` may differ from the ``after`` of the row above.
+        Its rows are rows of this trace, in its order: their running sums still hold every MAC, so
+        where channels are left out, a row's ``before`` may differ from the ``after`` of the row above.
 
         Parameters
         ----------
@@ -203,8 +204,8 @@ class Trace(Sequence[Mac]):
         full = self.geometry.everything()
         chosen = Pick(
             *(
-                whole if some is None else whole[np.asarray(some, dtype=np.int64)]
-                for whole, some in (
+                every if some is None else np.unique(every[np.asarray(some, dtype=np.int64)])
+                for every, some in (
                     (full.n, n),
                     (full.group, groups),
                     (full.in_local, in_local),
@@ -252,7 +253,7 @@ class Trace(Sequence[Mac]):
             if step == 1 and self._worth_whole_blocks(start, stop):
                 return self._whole_blocks(start, stop)
             return self.take(np.arange(start, stop, step))
-        place = int(number)
+        place = operator.index(number)
         if place < 0:
             place += len(self)
         if not 0 <= place < len(self):
@@ -546,6 +547,10 @@ class Trace(Sequence[Mac]):
         blocks = self.geometry.batch * layer.groups
         if not self._whole or not blocks or stop <= start:
             return False
+        # The gather reader lays out every slot of the canvas; a large stride leaves most of them empty.
+        room = prod(axis.canvas * axis.most for axis in self.geometry.axes)
+        if self.order == "gather" and room > 4 * prod(len(axis.i) for axis in self.geometry.axes):
+            return False
         # A block takes a few numpy calls per (channel, tap): the window has to be worth them.
         calls = max(layer.in_per_group, layer.out_per_group) * prod(layer.kernel_size)
         return stop - start >= max(self.macs // blocks // 2, 64 * calls)
@@ -630,9 +635,10 @@ def trace(
     x, weight = _pair(x, weight)
     dims = weight.ndim - 2
     if dims not in (1, 2, 3):
+        least = "weight should have at least three dimensions"
+        most = f"expected a weight of at most 5 dimensions, but got weight of size {[*weight.shape]}"
         raise LayerError(
-            f"expected a weight of 3, 4 or 5 dimensions, but got weight of size "
-            f"{[*weight.shape]}",
+            least if dims < 1 else most,
             "A weight is (C_in, C_out/groups, *K) with 1, 2 or 3 kernel sizes.",
         )
     if x.ndim not in (dims + 1, dims + 2):
@@ -641,7 +647,7 @@ def trace(
             f"conv_transpose{dims}d, but got input of size: {[*x.shape]}",
             f"x is (N, C_in, *L) or (C_in, *L), and this weight has {dims} kernel sizes.",
         )
-    if isinstance(groups, int) and groups < 1:
+    if whole(groups, "groups", dims) < 1:
         raise LayerError("non-positive groups is not supported", "Use groups=1 for no grouping.")
     layer = Layer.of(
         weight.shape[0],
@@ -670,16 +676,17 @@ def trace(
 def _pair(x: Any, weight: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return input and weight as arrays of one dtype; a nested list takes the other's."""
     typed = hasattr(x, "dtype"), hasattr(weight, "dtype")
-    if typed == (False, True):
-        weight = as_array(weight, "weight")
-        return as_array(x, "x", like=weight.dtype), weight
-    x = as_array(x, "x")
     if typed == (False, False):
-        weight = as_array(weight, "weight")
+        x, weight = as_array(x, "x"), as_array(weight, "weight")
         both = np.result_type(x, weight) if x.dtype != weight.dtype else x.dtype
         both = np.dtype(np.float32) if both.kind == "f" else both
         return x.astype(both), weight.astype(both)
-    weight = as_array(weight, "weight", like=x.dtype)
+    if typed == (False, True):
+        weight = as_array(weight, "weight")
+        x = as_array(x, "x", like=weight.dtype)
+    else:
+        x = as_array(x, "x")
+        weight = as_array(weight, "weight", like=x.dtype)
     if x.dtype != weight.dtype:
         raise LayerError(
             f"expected scalar type {scalar_type(x.dtype)} but found {scalar_type(weight.dtype)}",
