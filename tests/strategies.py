@@ -1,0 +1,193 @@
+"""Random valid layers with their tensors, small enough to be looped over in plain Python.
+
+`loop` is the reference that the engine is held against: nested Python loops over the defining sum,
+which share no code with it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
+
+import torch
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+import convt_trace
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+INTEGERS = (torch.int8, torch.int32, torch.int64)
+
+#: Largest input length and kernel size by number of dimensions, and MACs at most.
+_LONGEST = {1: (6, 4), 2: (4, 3), 3: (3, 3)}
+_MOST_MACS = 2500
+
+moderate = settings(
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A valid layer with its tensors: x (N, C_in, *L) or (C_in, *L), weight (C_in, C_out/groups, *K)."""
+
+    x: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    parameters: dict[str, Any]
+
+    @property
+    def dims(self) -> int:
+        return self.weight.ndim - 2
+
+    @property
+    def batched(self) -> torch.Tensor:
+        return self.x if self.x.ndim == self.dims + 2 else self.x[None]
+
+    def trace(self, order: str = "scatter") -> convt_trace.Trace:
+        return convt_trace.trace(self.x, self.weight, self.bias, order=order, **self.parameters)
+
+    def case(self) -> convt_trace.Case:
+        return convt_trace.Case.of(self.x, self.weight, self.bias, **self.parameters)
+
+    def torch(self) -> torch.Tensor:
+        """torch's own output; small integer dtypes, which it has no kernel for, through int64."""
+        tensors = [self.x, self.weight, self.bias]
+        if self.x.dtype in INTEGERS:
+            tensors = [None if tensor is None else tensor.long() for tensor in tensors]
+        return conv_transpose(self.dims)(*tensors, **self.parameters).to(self.x.dtype)
+
+
+def conv_transpose(dims: int) -> Any:
+    """torch's function for this many dimensions."""
+    return getattr(functional, f"conv_transpose{dims}d")
+
+
+@st.composite
+def axes(draw: st.DrawFn, longest: int = 6, widest: int = 4) -> dict[str, int]:
+    """One dimension: any length, kernel and parameters that leave an output of 1 or more."""
+    length, taps = draw(st.integers(1, longest)), draw(st.integers(1, widest))
+    stride, dilation = draw(st.integers(1, 4)), draw(st.integers(1, 3))
+    output_padding = draw(st.integers(0, max(stride, dilation) - 1))
+    reach = (length - 1) * stride + dilation * (taps - 1) + 1
+    padding = draw(st.integers(0, (reach + output_padding - 1) // 2))
+    return {
+        "length": length,
+        "taps": taps,
+        "stride": stride,
+        "padding": padding,
+        "output_padding": output_padding,
+        "dilation": dilation,
+    }
+
+
+@st.composite
+def layers(
+    draw: st.DrawFn,
+    dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.float64, torch.int64),
+    whole: bool | None = None,
+) -> Drawn:
+    """A layer of 1 to 3 dimensions, every parameter its own on every axis.
+
+    Parameters
+    ----------
+    dtypes : tuple of torch.dtype
+    whole : bool, optional
+        Only whole numbers, or (False) normal ones; either where not given.
+    """
+    dims = draw(st.integers(1, 3))
+    along = [draw(axes(*_LONGEST[dims])) for _ in range(dims)]
+    groups = draw(st.integers(1, 3))
+    ins, outs = draw(st.integers(1, 3)), draw(st.integers(1, 2))
+    batch = draw(st.sampled_from([None, 1, 2]))
+    dtype = draw(st.sampled_from(dtypes))
+    whole = draw(st.booleans()) if whole is None else whole
+    size, kernel = [a["length"] for a in along], [a["taps"] for a in along]
+    while groups * ins * outs * (batch or 1) * prod(size) * prod(kernel) > _MOST_MACS:
+        groups, ins, outs, batch = max(1, groups - 1), max(1, ins - 1), 1, batch and 1
+        if (groups, ins) == (1, 1):
+            break
+    random = torch.Generator().manual_seed(draw(st.integers(0, 2**20)))
+
+    def tensor(*shape: int) -> torch.Tensor:
+        if whole or dtype in INTEGERS:
+            return torch.randint(-3, 4, shape, generator=random).to(dtype)
+        return torch.randn(shape, generator=random, dtype=torch.float64).to(dtype)
+
+    return Drawn(
+        x=tensor(*([] if batch is None else [batch]), groups * ins, *size),
+        weight=tensor(groups * ins, outs, *kernel),
+        bias=tensor(groups * outs) if draw(st.booleans()) else None,
+        parameters={
+            "groups": groups,
+            **{
+                name: tuple(a[name] for a in along)
+                for name in ("stride", "padding", "output_padding", "dilation")
+            },
+        },
+    )
+
+
+class Row(NamedTuple):
+    """One MAC of `loop`; the fields are those of `convt_trace.Mac`."""
+
+    n: int
+    group: int
+    in_channel: int
+    out_channel: int
+    i: tuple[int, ...]
+    k: tuple[int, ...]
+    o: tuple[int, ...]
+    kept: bool
+    x: float
+    w: float
+    product: float
+    before: float
+    after: float
+
+
+def loop(drawn: Drawn, order: str = "scatter") -> list[Row]:
+    """Every MAC of a layer in its order, by nested loops over Python numbers.
+
+    Scatter: input value by input value, each against the whole kernel of each output channel.
+    Gather: output cell by output cell, canvas included, its terms by input channel and position.
+    """
+    size = drawn.torch().shape[-drawn.dims :]
+    macs = list(_multiplied(drawn))
+    if order == "gather":
+        macs.sort(key=lambda mac: (mac[0], mac[3], mac[6], mac[2], mac[4]))
+    sums: defaultdict[Any, float] = defaultdict(int if drawn.x.dtype in INTEGERS else float)
+    rows = []
+    for n, group, ci, co, i, k, o, x, w in macs:
+        before = sums[n, co, o]
+        sums[n, co, o] = before + x * w
+        kept = all(0 <= place < length for place, length in zip(o, size))
+        rows.append(Row(n, group, ci, co, i, k, o, kept, x, w, x * w, before, sums[n, co, o]))
+    return rows
+
+
+def _multiplied(drawn: Drawn) -> Iterator[tuple[Any, ...]]:
+    """Yield (n, group, ci, co, i, k, o, x, w) in scatter order."""
+    x, weight, p = drawn.batched, drawn.weight, drawn.parameters
+    ins, outs = weight.shape[0] // p["groups"], weight.shape[1]
+    for n, group, ci in product(range(len(x)), range(p["groups"]), range(ins)):
+        ci += group * ins
+        for i in product(*map(range, x.shape[2:])):
+            for out, k in product(range(outs), product(*map(range, weight.shape[2:]))):
+                o = tuple(
+                    at * stride + tap * dilation - padding
+                    for at, tap, stride, dilation, padding in zip(
+                        i, k, p["stride"], p["dilation"], p["padding"]
+                    )
+                )
+                yield (
+                    n, group, ci, group * outs + out, i, k, o,
+                    x[(n, ci, *i)].item(), weight[(ci, out, *k)].item(),
+                )  # fmt: skip
