@@ -346,10 +346,20 @@ class Trace(Sequence[Mac]):
         """
         cells = [np.asarray(place, dtype=np.int64) for place in canvas]
         n, c = np.asarray(n, dtype=np.int64), np.asarray(c, dtype=np.int64)
-        rank = self._last_rank_before(number, n, c, cells)
-        reached = rank >= 0
+        rank = self._last_rank_before(number, n, c, cells)[0]
         held = self._running(n, c, cells, rank + 1)[0]
-        return held, reached
+        return held, rank >= 0
+
+    def finished_before(
+        self, number: int, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]
+    ) -> np.ndarray:
+        """Tell which canvas cells have had their last MAC before MAC ``number`` of this trace.
+
+        Parameters as in `sums_before`; the result has shape (m,).
+        """
+        cells = [np.asarray(place, dtype=np.int64) for place in canvas]
+        n, c = np.asarray(n, dtype=np.int64), np.asarray(c, dtype=np.int64)
+        return self._last_rank_before(number, n, c, cells)[1]
 
     # -- results --------------------------------------------------------------------------------
 
@@ -512,10 +522,9 @@ class Trace(Sequence[Mac]):
 
     def _last_rank_before(
         self, number: int, n: np.ndarray, c: np.ndarray, cells: list[np.ndarray]
-    ) -> np.ndarray:
-        """Return the rank of the last MAC of each cell numbered below ``number``, -1 for none.
-
-        Ranks follow numbers within a cell, so a bisection over (channel, slot) finds it.
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rank of each cell's last MAC below ``number`` (-1 for none), and whether it is
+        the cell's last MAC of all.
         """
         layer, picked = self.geometry.layer, self.picked
         group, out_local = np.divmod(c, layer.out_per_group)
@@ -539,7 +548,9 @@ class Trace(Sequence[Mac]):
         )
         done = (self.numbering.encode(index) < number) & across(there)
         rank = picked.in_local[in_place][None, :, None] * self._slots + np.arange(self._slots)
-        return np.where(done, rank, -1).max(axis=(1, 2))
+        ranks = np.where(across(there), rank, -1)
+        last = np.where(done, rank, -1).max(axis=(1, 2))
+        return last, (last >= 0) & (last == ranks.max(axis=(1, 2)))
 
     def _worth_whole_blocks(self, start: int, stop: int) -> bool:
         """Tell whether reading whole (n, group) blocks costs about what the window holds."""

@@ -1,0 +1,143 @@
+// Where everything stands: blocks of cells on a sheet, sheets beside each other. Pure arithmetic on
+// sizes; nothing here knows a value or touches the page.
+
+const LABEL = 18; // pixels for a block's name above it
+const TICKS = 16; // pixels for index numbers below the blocks
+const LARGEST = 40;
+const SMALLEST = 5;
+const READABLE = 30; // a small tensor's cells grow to this, so that its numbers can be read
+const BETWEEN = 44; // pixels between sheets: room for the lines that join them
+
+/** The places of a track that are shown. */
+function shown(track, showCrop) {
+  const places = track.label.map((_, at) => at);
+  return showCrop ? places : places.filter((at) => !track.crop[at]);
+}
+
+/** Group a panel's blocks into lines: an array of lines, each an array of {channel, depth}. */
+export function lines(panel, dims) {
+  const blocks = panel.channels.map((channel, at) => ({ ...channel, at }));
+  if (dims === 1) return blocks.map((block) => [{ channel: block.at, depth: 0 }]);
+  if (dims === 3) {
+    return blocks.map((block) => panel.tracks[0].label.map((_, depth) => ({ channel: block.at, depth })));
+  }
+  const key = panel.name === "weight" ? (block) => block.in : (block) => block.group;
+  const rows = new Map();
+  for (const block of blocks) {
+    if (!rows.has(key(block))) rows.set(key(block), []);
+    rows.get(key(block)).push({ channel: block.at, depth: 0 });
+  }
+  return [...rows.values()].flatMap((row) => folded(row, panel));
+}
+
+/** Fold a line of many blocks into several, near a square. */
+function folded(row, panel) {
+  if (panel.name === "weight" || row.length < 3) return [row];
+  const across = Math.ceil(Math.sqrt(row.length));
+  return Array.from({ length: Math.ceil(row.length / across) }, (_, at) =>
+    row.slice(at * across, (at + 1) * across),
+  );
+}
+
+/** Lay one panel out with a given cell size: a sheet of rows x columns, gaps included. */
+export function sheet(panel, dims, cell, showCrop) {
+  const depths = shown(panel.tracks[0], showCrop);
+  const rows = shown(panel.tracks[1], showCrop);
+  const columns = shown(panel.tracks[2], showCrop);
+  const gap = Math.max(1, Math.ceil(6 / cell));
+  const labelRows = dims === 1 ? 0 : Math.ceil(LABEL / cell);
+  const blocks = [];
+  let top = 0;
+  let width = 0;
+  let group = null;
+  for (const line of lines(panel, dims)) {
+    const first = panel.channels[line[0].channel];
+    if (top > 0 && (dims > 1 || first.group !== group)) top += dims === 1 ? 1 : gap;
+    group = first.group;
+    top += labelRows;
+    let left = 0;
+    for (const { channel, depth } of line) {
+      if (!depths.includes(depth)) continue;
+      blocks.push({ channel, depth, top, left, height: rows.length, width: columns.length });
+      left += columns.length + gap;
+    }
+    width = Math.max(width, left - gap);
+    top += rows.length;
+  }
+  const named = Math.max(...panel.channels.map((channel) => channel.label.length + 1));
+  const ticked = Math.max(...rows.map((at) => String(panel.tracks[1].label[at] ?? "").length));
+  const margin = { left: dims === 1 ? 14 + named * 7.3 : 12 + ticked * 7, bottom: TICKS };
+  return {
+    cell,
+    blocks,
+    rowPlaces: rows,
+    columnPlaces: columns,
+    rows: top,
+    columns: width,
+    margin,
+    width: Math.ceil(width * cell + margin.left + 2),
+    height: Math.ceil(top * cell + margin.bottom + 2),
+  };
+}
+
+/** Per cell of the panel its [row, column] on the sheet; hidden cells are left out. */
+export function spots(panel, laid) {
+  const places = new Map();
+  for (const block of laid.blocks) {
+    laid.rowPlaces.forEach((row, r) => {
+      laid.columnPlaces.forEach((column, c) => {
+        places.set(panel.cell([block.channel, block.depth, row, column]), [block.top + r, block.left + c]);
+      });
+    });
+  }
+  return places;
+}
+
+/** Height of sheets set side by side and wrapped at `width`. */
+function flow(sheets, width, caption) {
+  let height = 0;
+  let line = 0;
+  let left = 0;
+  for (const { width: w, height: h } of sheets) {
+    if (left > 0 && left + BETWEEN + w > width) {
+      height += line + caption;
+      line = 0;
+      left = 0;
+    }
+    left += (left > 0 ? BETWEEN : 0) + w;
+    line = Math.max(line, h);
+  }
+  return height + line + caption;
+}
+
+/** Lay all panels out in a box: the largest cells for which everything fits. */
+export function fit(panels, dims, box, showCrop) {
+  const caption = 40;
+  const lay = (cell) => panels.map((panel) => sheet(panel, dims, cell, showCrop));
+  let size = LARGEST;
+  let sheets = lay(size);
+  while (
+    size > SMALLEST &&
+    (sheets.some((laid) => laid.width > box.width) || flow(sheets, box.width, caption) > box.height)
+  ) {
+    size -= 1;
+    sheets = lay(size);
+  }
+  if (size >= READABLE) return sheets;
+  return sheets.map((laid, at) => grown(panels, dims, sheets, at, box, showCrop, caption));
+}
+
+/** Let a small panel's cells grow where that costs no height and no line break. */
+function grown(panels, dims, sheets, at, box, showCrop, caption) {
+  const tallest = Math.max(...sheets.map((laid) => laid.height));
+  let best = sheets[at];
+  for (let cell = best.cell + 1; cell <= READABLE; cell += 1) {
+    const larger = sheet(panels[at], dims, cell, showCrop);
+    const others = sheets.map((laid, other) => (other === at ? larger : laid));
+    const tall = flow(others, box.width, caption) > flow(sheets, box.width, caption);
+    if (larger.width > box.width || larger.height > tallest || tall) break;
+    best = larger;
+  }
+  sheets[at] = best;
+  return best;
+}

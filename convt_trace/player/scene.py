@@ -1,0 +1,742 @@
+"""A scene: one window of a trace with the tensors around it, as the player in the browser reads it.
+
+Python decides, JavaScript draws. Every index, sum and mark that the player shows is worked out here
+and crosses as one message (`scene`, described in ``docs/scene.md``); the player looks rows up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from convt_trace.arrays import wide
+from convt_trace.case import Case
+from convt_trace.layer import Axis, Ints
+from convt_trace.reference import Verdict, compare
+from convt_trace.trace import Macs, Trace
+
+#: MACs in a window; at 37 bytes each a full window is 150 kB.
+WINDOW = 4096
+#: Positions of an axis that one panel shows; a longer axis is shown around the window.
+POSITIONS = 128
+#: Channels of a group, and groups, that are shown when nobody picks, by spatial dimensions.
+CHANNELS = {1: 8, 2: 4, 3: 2}
+GROUPS = {1: 4, 2: 4, 3: 2}
+#: Marks on the scrubber; more would be a smear.
+MARKS = 64
+
+KEPT, COMPLETES, LEVEL_SHIFT = 1, 2, 4
+
+
+@dataclass(frozen=True)
+class View:
+    """What a scene looks at.
+
+    Attributes
+    ----------
+    order : str
+        "scatter" or "gather".
+    n : int
+        Batch item.
+    groups, in_local, out_local : tuple of int, or None
+        Groups, and channels numbered inside their group; None leaves the choice to the scene: all
+        of them where they fit, else the first and the last ones.
+    """
+
+    order: str = "scatter"
+    n: int = 0
+    groups: Ints | None = None
+    in_local: Ints | None = None
+    out_local: Ints | None = None
+
+
+def edges(count: int, room: int) -> Ints:
+    """Return all of ``range(count)``, or the first and last where there is no room for all.
+
+    The last ones are among them so that the last step shows finished sums.
+
+    >>> edges(3, 4), edges(512, 4)
+    ((0, 1, 2), (0, 1, 510, 511))
+    """
+    if count <= room:
+        return tuple(range(count))
+    return (*range(room - room // 2), *range(count - room // 2, count))
+
+
+def chosen(case: Case, view: View) -> View:
+    """Return the view with every choice made, and choices that do not exist left out."""
+    layer = case.layer
+    dims = layer.dims
+
+    def valid(picks: Ints | None, count: int, room: int) -> Ints:
+        inside = tuple(sorted({pick for pick in picks or () if 0 <= pick < count}))
+        return inside or edges(count, room)
+
+    return View(
+        order=view.order,
+        n=min(max(view.n, 0), max(case.geometry.batch - 1, 0)),
+        groups=valid(view.groups, layer.groups, GROUPS[dims]),
+        in_local=valid(view.in_local, layer.in_per_group, CHANNELS[dims]),
+        out_local=valid(view.out_local, layer.out_per_group, CHANNELS[dims]),
+    )
+
+
+def picked_trace(case: Case, view: View) -> Trace:
+    """Return the trace that a player walks through for this view."""
+    view = chosen(case, view)
+    return case.trace(view.order).pick([view.n], view.groups, view.in_local, view.out_local)
+
+
+@dataclass(frozen=True)
+class Track:
+    """The positions of one axis as a panel lays them out.
+
+    Attributes
+    ----------
+    label : tuple of int or None
+        The tensor's own index at each place; None where the tensor has nothing there (a stuffed or
+        padded zero).
+    kind : tuple of str
+        "real", "zero" (between inputs), or "pad" (around them).
+    crop : tuple of bool
+        Places that padding crops.
+    extra : tuple of bool
+        Places that output_padding adds.
+    """
+
+    label: tuple[int | None, ...]
+    kind: tuple[str, ...]
+    crop: tuple[bool, ...]
+    extra: tuple[bool, ...]
+
+    @classmethod
+    def plain(cls, labels: Sequence[int]) -> Track:
+        """Return a track of real positions only."""
+        count = len(labels)
+        nothing = (False,) * count
+        return cls(tuple(labels), ("real",) * count, nothing, nothing)
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def message(self) -> dict[str, Any]:
+        """Return the track as JSON; what is the same all along is left out."""
+        short: dict[str, Any] = {"label": self.label}
+        if set(self.kind) != {"real"}:
+            short["kind"] = self.kind
+        if any(self.crop):
+            short["crop"] = self.crop
+        if any(self.extra):
+            short["extra"] = self.extra
+        return short
+
+
+class AxisView:
+    """One spatial axis on screen: its tracks, and where each (input, tap) pair stands on them.
+
+    Attributes
+    ----------
+    input, weight, output, torch : Track
+    first_input, first_canvas : int
+        The first input position and canvas position that are shown.
+    i, k, c : ndarray
+        The pairs on screen.
+    at_input, at_weight, at_output : ndarray
+        Where on the tracks each pair's input value, tap and output cell stand.
+    """
+
+    def __init__(self, axis: Axis, order: str, input_range: range, canvas_range: range):
+        self._axis, self._order = axis, order
+        self._input, self._canvas = input_range, canvas_range
+        shown = (
+            (axis.i >= input_range.start)
+            & (axis.i < input_range.stop)
+            & (axis.c >= canvas_range.start)
+            & (axis.c < canvas_range.stop)
+        )
+        self.i, self.k, self.c = axis.i[shown], axis.k[shown], axis.c[shown]
+        self.at_input = self.input_places(self.i)
+        self.at_weight = self.weight_places(self.k)
+        self.at_output = self.c - canvas_range.start
+
+    def input_places(self, i: np.ndarray) -> np.ndarray:
+        """Return where input positions stand on the input track."""
+        if self._order == "scatter":
+            return i - self._input.start
+        return i * self._axis.stride + self._before - self._canvas.start
+
+    def weight_places(self, k: np.ndarray) -> np.ndarray:
+        """Return where taps stand on the weight track, which is flipped when gathering."""
+        return k if self._order == "scatter" else self._axis.taps - 1 - k
+
+    @property
+    def _before(self) -> int:
+        """Zeros before the first input value that let the flipped kernel reach the whole canvas."""
+        return self._axis.dilation * (self._axis.taps - 1)
+
+    @cached_property
+    def input(self) -> Track:
+        axis = self._axis
+        if self._order == "scatter":
+            return Track.plain(self._input)
+        # The flipped kernel's window for canvas position c begins at place c of this track.
+        places = range(self._canvas.start, self._canvas.stop + self._before)
+        last = (axis.length - 1) * axis.stride
+        label: list[int | None] = []
+        kind = []
+        for place in places:
+            stuffed = place - self._before
+            on_input = 0 <= stuffed <= last and stuffed % axis.stride == 0
+            label.append(stuffed // axis.stride if on_input else None)
+            kind.append("real" if on_input else "zero" if 0 <= stuffed <= last else "pad")
+        end = axis.inside.stop + self._before
+        crop = tuple(not axis.inside.start <= place < end for place in places)
+        return Track(tuple(label), tuple(kind), crop, (False,) * len(crop))
+
+    @cached_property
+    def weight(self) -> Track:
+        taps = range(self._axis.taps)
+        return Track.plain(taps if self._order == "scatter" else taps[::-1])
+
+    @cached_property
+    def output(self) -> Track:
+        axis = self._axis
+        o = [c - axis.padding for c in self._canvas]
+        return Track(
+            label=tuple(o),
+            kind=("real",) * len(o),
+            crop=tuple(not 0 <= at < axis.outputs for at in o),
+            extra=tuple(axis.outputs - axis.output_padding <= at < axis.outputs for at in o),
+        )
+
+    @cached_property
+    def torch(self) -> Track:
+        return Track.plain([o for o in self.output.label if 0 <= (o or 0) < self._axis.outputs])
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """A tensor on screen: channels, each a block of depth x rows x columns.
+
+    Cell numbers count channel by channel, then depth, row and column.
+
+    Attributes
+    ----------
+    name : str
+        "input", "weight", "output" or "torch".
+    title, shape : str
+    channels : tuple of dict
+        ``label`` (the tensor's own index, such as ``x[0,1``), ``group``, and the channel numbers.
+    tracks : tuple of Track
+        Depth, rows, columns.
+    values : ndarray of float64 or int64, one per cell
+    limit : float
+        The magnitude at the ends of the colour scale.
+    """
+
+    name: str
+    title: str
+    shape: str
+    channels: tuple[dict[str, Any], ...]
+    tracks: tuple[Track, Track, Track]
+    values: np.ndarray
+    limit: float
+
+    def message(self) -> dict[str, Any]:
+        """Return the panel as JSON, without its values."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "shape": self.shape,
+            "channels": self.channels,
+            "tracks": [track.message() for track in self.tracks],
+            "limit": self.limit,
+        }
+
+
+class _Builder:
+    """Builds one scene; every property is one part of the message."""
+
+    def __init__(self, case: Case, view: View, number: int):
+        self.case, self.view = case, chosen(case, view)
+        self.geometry, self.layer = case.geometry, case.layer
+        self.trace = picked_trace(case, view)
+        self.pick = self.trace.picked
+        self.verdict = _verdict(case)
+        self.start, self.macs, self.axes = self._window(number)
+
+    # -- the window -----------------------------------------------------------------------------
+
+    def _window(self, number: int) -> tuple[int, Macs, list[AxisView]]:
+        """Return the window that holds MAC ``number``: where it starts, its MACs, its axes.
+
+        A window ends early where the next MAC would leave the positions on screen.
+        """
+        number = min(max(number, 0), max(len(self.trace) - 1, 0))
+        start = number - number % WINDOW
+        while True:
+            macs = self.trace[start : min(start + WINDOW, len(self.trace))]
+            axes = self._axes_around(macs)
+            inside = self._on_screen(macs, axes)
+            if inside.all():
+                return start, macs, axes
+            stop = start + int(np.argmin(inside))
+            if number < stop:
+                return start, self.trace[start:stop], axes
+            start = stop
+
+    def _axes_around(self, macs: Macs) -> list[AxisView]:
+        views = []
+        for place, axis in enumerate(self.geometry.axes):
+            first_i, first_o = (
+                (int(macs.i[0, place]), int(macs.o[0, place])) if len(macs) else (0, 0)
+            )
+            inputs = _around(first_i, axis.length)
+            canvas = _around(first_o + axis.padding, axis.canvas)
+            if axis.canvas > POSITIONS and self.view.order == "gather":
+                reach = (canvas.start - axis.dilation * (axis.taps - 1)) // axis.stride
+                inputs = range(max(0, reach), min(axis.length, canvas.stop // axis.stride + 1))
+            elif axis.canvas > POSITIONS:
+                canvas = _around(first_i * axis.stride, axis.canvas)
+            views.append(AxisView(axis, self.view.order, inputs, canvas))
+        return views
+
+    def _on_screen(self, macs: Macs, axes: list[AxisView]) -> np.ndarray:
+        inside = np.ones(len(macs), dtype=bool)
+        for place, (axis, view) in enumerate(zip(self.geometry.axes, axes)):
+            c = macs.o[:, place] + axis.padding
+            inside &= (c >= view._canvas.start) & (c < view._canvas.stop)
+            inside &= (macs.i[:, place] >= view._input.start) & (
+                macs.i[:, place] < view._input.stop
+            )
+        return inside
+
+    # -- panels ---------------------------------------------------------------------------------
+
+    @cached_property
+    def in_channels(self) -> list[tuple[int, int]]:
+        """(group, input channel) of every input block."""
+        return [
+            (int(group), int(group * self.layer.in_per_group + local))
+            for group in self.pick.group
+            for local in self.pick.in_local
+        ]
+
+    @cached_property
+    def out_channels(self) -> list[tuple[int, int]]:
+        """(group, output channel) of every output block."""
+        return [
+            (int(group), int(group * self.layer.out_per_group + local))
+            for group in self.pick.group
+            for local in self.pick.out_local
+        ]
+
+    def tracks(self, name: str) -> tuple[Track, Track, Track]:
+        """Return depth, rows and columns of a panel; missing dimensions are one place long."""
+        one = Track.plain([0])
+        own = [getattr(axis, name) for axis in self.axes]
+        return tuple([one] * (3 - len(own)) + own)  # type: ignore[return-value]
+
+    @cached_property
+    def panels(self) -> list[Panel]:
+        return [self._input, self._weight, self._output, self._torch]
+
+    @cached_property
+    def _input(self) -> Panel:
+        x = wide(self.trace.x)
+        tracks = self.tracks("input")
+        n = self.view.n
+        values = np.zeros(
+            (len(self.in_channels), *(len(axis.input) for axis in self.axes)), dtype=x.dtype
+        )
+        spots, labels = [], []
+        for axis in self.axes:
+            real = [place for place, label in enumerate(axis.input.label) if label is not None]
+            spots.append(real)
+            labels.append([axis.input.label[place] for place in real])
+        channels = [channel for _, channel in self.in_channels]
+        if self.geometry.batch:
+            values[np.ix_(range(len(channels)), *spots)] = x[n][np.ix_(channels, *labels)]
+        stuffed = self.view.order == "gather"
+        return Panel(
+            name="input",
+            title="input x, zero-stuffed and padded" if stuffed else "input x",
+            shape=_shape(self.case.x.shape),
+            channels=tuple(
+                {"label": self._name("x", channel), "group": group, "channel": channel}
+                for group, channel in self.in_channels
+            ),
+            tracks=tracks,
+            values=values.reshape(-1),
+            limit=_limit(x),
+        )
+
+    @cached_property
+    def _weight(self) -> Panel:
+        weight = wide(self.trace.weight)
+        pairs = [
+            (group, channel, int(group * self.layer.out_per_group + local), int(local))
+            for group, channel in self.in_channels
+            for local in self.pick.out_local
+        ]
+        values = np.array([weight[channel, local] for _, channel, _, local in pairs])
+        if self.view.order == "gather":
+            values = np.flip(values, axis=tuple(range(1, values.ndim)))
+        return Panel(
+            name="weight",
+            title="weight w, flipped" if self.view.order == "gather" else "weight w",
+            shape=_shape(self.case.weight.shape),
+            channels=tuple(
+                {"label": f"w[{channel},{local}", "group": group, "in": channel, "out": out}
+                for group, channel, out, local in pairs
+            ),
+            tracks=self.tracks("weight"),
+            values=values.reshape(-1),
+            limit=_limit(weight),
+        )
+
+    @cached_property
+    def _canvas_cells(self) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Every output cell on screen as (n, out_channel, canvas position per axis)."""
+        places = np.meshgrid(
+            [channel for _, channel in self.out_channels],
+            *(np.array(axis._canvas) for axis in self.axes),
+            indexing="ij",
+        )
+        channel, *canvas = (place.reshape(-1) for place in places)
+        return np.full(len(channel), self.view.n), channel, canvas
+
+    @cached_property
+    def _sums(self) -> np.ndarray:
+        """The finished sums of the cells on screen, cropped ones too, before the bias."""
+        if not self.geometry.batch:
+            return np.zeros(len(self._canvas_cells[0]))
+        return self.trace.sums(*self._canvas_cells)
+
+    @cached_property
+    def _finished(self) -> np.ndarray:
+        """The cells on screen as they end: kept ones with bias and in the output's dtype."""
+        _, channel, canvas = self._canvas_cells
+        bias = self.case.bias
+        total = self._sums if bias is None else self._sums + wide(bias)[channel]
+        with np.errstate(over="ignore", invalid="ignore"):
+            stored = wide(total.astype(self.case.x.dtype))
+        return np.where(self._kept_cells, stored, self._sums)
+
+    @cached_property
+    def _kept_cells(self) -> np.ndarray:
+        kept = np.ones(len(self._canvas_cells[0]), dtype=bool)
+        for axis, cell in zip(self.geometry.axes, self._canvas_cells[2]):
+            kept &= (cell >= axis.inside.start) & (cell < axis.inside.stop)
+        return kept
+
+    def _out_panel(self, name: str, title: str, values: np.ndarray, limit: float) -> Panel:
+        return Panel(
+            name=name,
+            title=title,
+            shape=_shape(self.verdict.torch.shape),
+            channels=tuple(
+                {
+                    "label": self._name("y", channel),
+                    "group": group,
+                    "channel": channel,
+                    "bias": _plain(self.case.bias[channel]) if self.case.bias is not None else None,
+                }
+                for group, channel in self.out_channels
+            ),
+            tracks=self.tracks(name),
+            values=values,
+            limit=limit,
+        )
+
+    @cached_property
+    def _output(self) -> Panel:
+        return self._out_panel("output", "output y", self._finished, self._output_limit)
+
+    @cached_property
+    def _torch(self) -> Panel:
+        return self._out_panel(
+            "torch", "torch's output", wide(self._of_torch(self.verdict.torch)), self._output_limit
+        )
+
+    @cached_property
+    def _output_limit(self) -> float:
+        """One scale for both output panels, wide enough for every sum in the window."""
+        return max(_limit(self._finished), _limit(self.macs.after))
+
+    def _of_torch(self, tensor: np.ndarray) -> np.ndarray:
+        """Return the output cells on screen of a tensor in the output's shape, flat."""
+        batched = tensor.reshape(self.geometry.output_shape)
+        if not self.geometry.batch:
+            return np.zeros(0, dtype=tensor.dtype)
+        labels = [axis.torch.label for axis in self.axes]
+        channels = [channel for _, channel in self.out_channels]
+        return batched[self.view.n][np.ix_(channels, *labels)].reshape(-1)
+
+    def _name(self, tensor: str, channel: int) -> str:
+        """Return the start of a cell's name: what comes before its position."""
+        return f"{tensor}[{channel}" if self.case.unbatched else f"{tensor}[{self.view.n},{channel}"
+
+    # -- rows -----------------------------------------------------------------------------------
+
+    @cached_property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The window as columns: cell numbers, flags and sums."""
+        macs = self.macs
+        group = np.searchsorted(self.pick.group, macs.group)
+        in_place = group * len(self.pick.in_local) + np.searchsorted(
+            self.pick.in_local, macs.in_channel - macs.group * self.layer.in_per_group
+        )
+        out_local = np.searchsorted(
+            self.pick.out_local, macs.out_channel - macs.group * self.layer.out_per_group
+        )
+        outs = len(self.pick.out_local)
+        i = [view.input_places(macs.i[:, at]) for at, view in enumerate(self.axes)]
+        k = [view.weight_places(macs.k[:, at]) for at, view in enumerate(self.axes)]
+        c = [
+            macs.o[:, at] + axis.padding - view._canvas.start
+            for at, (axis, view) in enumerate(zip(self.geometry.axes, self.axes))
+        ]
+        return {
+            "x": _cells(self._input, in_place, i),
+            "w": _cells(self._weight, in_place * outs + out_local, k),
+            "y": _cells(self._output, group * outs + out_local, c),
+            "flags": self._flags(),
+            "product": macs.product,
+            "before": macs.before,
+            "after": macs.after,
+        }
+
+    def _flags(self) -> np.ndarray:
+        macs = self.macs
+        numbers = np.arange(self.start, self.start + len(macs))
+        level = self.trace.numbering.levels(numbers)
+        flags = macs.kept.astype(np.uint8) * KEPT + (level << LEVEL_SHIFT)
+        last = macs.in_channel % self.layer.in_per_group == self.layer.in_per_group - 1
+        for at, axis in enumerate(self.geometry.axes):
+            i, k = macs.i[:, at], macs.k[:, at]
+            here = i * axis.stride + k * axis.dilation
+            last &= axis.slot[i, k] == axis.count[here] - 1
+        return flags + last.astype(np.uint8) * COMPLETES
+
+    @cached_property
+    def held(self) -> dict[str, np.ndarray]:
+        """What the output cells hold before the window's first MAC, and how far each has come.
+
+        ``stage`` is 0 before a cell's first MAC, 1 while it fills, 2 once nothing more will come;
+        a cell that no MAC reaches is at 2 from the start, with the bias alone.
+        """
+        n, channel, canvas = self._canvas_cells
+        unreachable = np.zeros(len(n), dtype=bool)
+        for axis, cell in zip(self.geometry.axes, canvas):
+            unreachable |= axis.count[cell] == 0
+        if self.start:
+            values, reached = self.trace.sums_before(self.start, n, channel, canvas)
+            done = unreachable | self.trace.finished_before(self.start, n, channel, canvas)
+        else:
+            values, reached, done = np.zeros_like(self._finished), unreachable, unreachable
+        return {
+            "held": np.where(done, self._finished, values),
+            "stage": np.where(done, 2, reached).astype(np.uint8),
+        }
+
+    # -- the message ----------------------------------------------------------------------------
+
+    def header(self) -> dict[str, Any]:
+        layer, trace = self.layer, self.trace
+        shown = len(trace)
+        return {
+            "version": 1,
+            "case": self.case.digest,
+            "order": self.view.order,
+            "dims": layer.dims,
+            "layer": self.case.line(),
+            "sizes": [layer.in_channels, layer.out_channels, layer.groups, *self.geometry.input_size],
+            "window": {"start": self.start, "stop": self.start + len(self.macs), "total": shown},
+            "macs": {
+                "all": trace.macs,
+                "cropped": trace.cropped_macs,
+                "hidden": trace.macs - shown,
+            },
+            "units": list(trace.numbering.units),
+            "marks": self._marks(),
+            "panels": [panel.message() for panel in self.panels],
+            "links": self._links(),
+            "axes": [
+                {
+                    "x": axis.at_input.tolist(),
+                    "w": axis.at_weight.tolist(),
+                    "y": axis.at_output.tolist(),
+                }
+                for axis in self.axes
+            ],
+            "all_terms": self._shows_every_term(),
+            "terms": layer.in_per_group,
+            "verdict": {"kind": self.verdict.kind, "text": str(self.verdict)},
+            "dtype": self.case.x.dtype.name,
+        }
+
+    def _shows_every_term(self) -> bool:
+        """Tell whether the sums of the cells on screen can be written out in full."""
+        all_channels = len(self.pick.in_local) == self.layer.in_per_group
+        return all_channels and all(
+            len(view.i) == len(axis.i) for view, axis in zip(self.axes, self.geometry.axes)
+        )
+
+    def _links(self) -> list[list[int]]:
+        """Which input block meets which output block through which weight block."""
+        ins, outs = len(self.pick.in_local), len(self.pick.out_local)
+        return [
+            [group * ins + a, (group * ins + a) * outs + b, group * outs + b]
+            for group in range(len(self.pick.group))
+            for a in range(ins)
+            for b in range(outs)
+        ]
+
+    def _marks(self) -> list[dict[str, Any]]:
+        """Group and channel bounds along the whole picked trace, for the scrubber."""
+        per_group = len(self.trace) // max(len(self.pick.group), 1)
+        scatter = self.view.order == "scatter"
+        channels = self.pick.in_local if scatter else self.pick.out_local
+        size = self.layer.in_per_group if scatter else self.layer.out_per_group
+        per_channel = per_group // len(channels)
+        marks: list[dict[str, Any]] = []
+        for at, group in enumerate(self.pick.group):
+            for place, local in enumerate(channels):
+                bound = "group" if place == 0 else "channel"
+                side = "input" if scatter else "output"
+                marks.append(
+                    {
+                        "at": int(at * per_group + place * per_channel),
+                        "bound": bound,
+                        "label": f"group {group}, {side} channel {group * size + local}",
+                    }
+                )
+        if len(marks) > MARKS:
+            marks = [mark for mark in marks if mark["bound"] == "group"][:MARKS]
+        return marks
+
+    def buffers(self) -> dict[str, np.ndarray]:
+        return {
+            **{f"values.{panel.name}": panel.values for panel in self.panels},
+            "agrees": self._of_torch(self.verdict.agrees).astype(np.uint8),
+            **self.columns,
+            **self.held,
+        }
+
+
+def scene(case: Case, view: View | None = None, number: int = 0) -> bytes:
+    """Return the window of a case's trace that holds MAC ``number``, as one message for the player.
+
+    Parameters
+    ----------
+    case : Case
+    view : View, optional
+        Order, batch item and channels to look at.
+    number : int
+        A MAC's number in the trace of that view; outside, the nearest one is taken.
+
+    Returns
+    -------
+    bytes
+        A header in JSON, then columns: see ``docs/scene.md``. `read_message` reads it.
+
+    Examples
+    --------
+    >>> message = scene(Case.of([[[2.0, 1.0, 1.0, 3.0]]], [[[1.0, 1.0, 5.0]]], padding=2))
+    >>> header, columns = read_message(message)
+    >>> header["window"], columns["after"][:3].tolist()
+    ({'start': 0, 'stop': 12, 'total': 12}, [2.0, 2.0, 10.0])
+    """
+    builder = _Builder(case, view or View(), number)
+    return write_message(builder.header(), builder.buffers())
+
+
+def write_message(header: dict[str, Any], buffers: dict[str, np.ndarray]) -> bytes:
+    """Pack a header and arrays: length of the header (4 bytes, little-endian), header, arrays.
+
+    The header gets ``columns``: for each array its dtype, its offset from the end of the header
+    (padded to 8 bytes), and its length in elements.
+    """
+    offset, columns, parts = 0, {}, []
+    for name, array in sorted(buffers.items(), key=lambda item: -item[1].dtype.itemsize):
+        columns[name] = [array.dtype.name, offset, array.size]
+        data = np.ascontiguousarray(array).tobytes()
+        parts.append(data)
+        offset += len(data)
+    text = json.dumps({**header, "columns": columns}, separators=(",", ":")).encode()
+    text += b" " * (-(len(text) + 4) % 8)
+    return b"".join([len(text).to_bytes(4, "little"), text, *parts])
+
+
+def read_message(message: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return a message's header and arrays: what ``player.js`` does, for tests and other readers."""
+    size = int.from_bytes(message[:4], "little")
+    header = json.loads(message[4 : 4 + size])
+    arrays = {
+        name: np.frombuffer(message, dtype=dtype, count=count, offset=4 + size + offset)
+        for name, (dtype, offset, count) in header["columns"].items()
+    }
+    return header, arrays
+
+
+@lru_cache(maxsize=64)
+def _verdict_of(digest: str, holder: _Hold) -> Verdict:
+    return compare(holder.case)
+
+
+class _Hold:
+    """Carries a case past a cache that knows it by its digest alone."""
+
+    def __init__(self, case: Case):
+        self.case = case
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Hold)
+
+
+def _verdict(case: Case) -> Verdict:
+    """Return torch's verdict on a case, worked out once for equal cases."""
+    return _verdict_of(case.digest, _Hold(case))
+
+
+def _around(first: int, size: int) -> range:
+    """Return the positions to show of an axis, with a few before the first one that matters."""
+    if size <= POSITIONS:
+        return range(size)
+    start = min(max(0, first - POSITIONS // 8), size - POSITIONS)
+    return range(start, start + POSITIONS)
+
+
+def _cells(panel: Panel, channel: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
+    """Return the cell numbers of places in a panel's channels."""
+    cell = channel
+    sizes = [len(track) for track in panel.tracks][3 - len(places) :]
+    for size, place in zip(sizes, places):
+        cell = cell * size + place
+    return cell.astype(np.int32)
+
+
+def _limit(values: np.ndarray) -> float:
+    """Return the largest finite magnitude, 1 where there is none: the end of a colour scale."""
+    finite = np.abs(values[np.isfinite(values)]) if values.size else values
+    return float(finite.max()) or 1.0 if finite.size else 1.0
+
+
+def _plain(value: Any) -> int | float | str:
+    """Return a number as JSON can carry it; NaN and Inf as words."""
+    number = wide(np.asarray(value)).item()
+    return number if np.isfinite(number) else str(number)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
