@@ -29,7 +29,7 @@ _MOST_MACS = 2500
 
 moderate = settings(
     deadline=None,
-    max_examples=50,
+    max_examples=80,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 

@@ -155,7 +155,8 @@ def test_a_dtype_that_is_not_traced_is_a_type_error_that_names_it(dtype):
 
 
 @pytest.mark.parametrize(
-    "values", [[[["1"]]], [[["a"]]], [[[None]]], [[[1], [1, 2]]], "1", None, [[[True]]], [[[2**70]]]]
+    "values",
+    [[[["1"]]], [[["a"]]], [[[None]]], [[[1], [1, 2]]], "1", None, [[[True]]], [[[2**70]]]],
 )
 @pytest.mark.parametrize("weight", [[[[1]]], np.ones((1, 1, 1), int), np.ones((1, 1, 1), "f4")])
 def test_nested_lists_that_are_no_table_of_numbers_are_a_type_error(values, weight):
@@ -244,9 +245,7 @@ def test_an_axis_lists_for_each_canvas_position_the_pairs_that_land_there(along:
     axis = Axis(**along)
     everywhere = list(product(range(axis.length), range(axis.taps)))
     for c in range(axis.canvas):
-        pairs = [
-            (i, k) for i, k in everywhere if i * along["stride"] + k * along["dilation"] == c
-        ]
+        pairs = [(i, k) for i, k in everywhere if i * along["stride"] + k * along["dilation"] == c]
         here = axis.pairs(c)
         assert list(zip(axis.i[here].tolist(), axis.k[here].tolist())) == pairs
         assert axis.count[c] == len(pairs) <= axis.most
@@ -272,9 +271,8 @@ def test_an_axis_has_torchs_outputs_inside_a_canvas_that_holds_every_landing(
     assert axis.outputs == output.shape[-1]
     assert axis.canvas == max(max(landings) + 1, axis.padding + axis.outputs)
     assert range(axis.canvas)[axis.inside] == range(axis.padding, axis.padding + axis.outputs)
-    # An all-ones layer counts its own kept pairs.
-    assert axis.kept_pairs == output.sum() == sum(c in range(axis.canvas)[axis.inside]
-                                                  for c in landings)
+    # A layer of ones counts its own kept pairs.
+    assert axis.kept_pairs == int(output.sum())
 
 
 def some_of(draw, count: int) -> list[int]:
