@@ -96,6 +96,12 @@ class Case:
             _scatter=traced,
         )
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Case) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
     def trace(self, order: str = "scatter") -> Trace:
         """Return the trace of this case; both orders share their tensors."""
         return self._traced if order == "scatter" else self._traced.in_order(order)

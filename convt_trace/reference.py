@@ -114,7 +114,8 @@ def compare(case: Case) -> Verdict:
     a, b = wide(ours), wide(theirs)
     with np.errstate(all="ignore"):
         apart = np.where(same, 0, np.abs(a - b)).astype(np.float64)
-        agrees = same | (apart <= _rounding_bound(case, ours.shape))
+        bound = _rounding_bound(case, ours.shape)
+        agrees = same | (apart <= bound) | (bound == np.inf)
         ulps = apart / _unit_in_last_place(ours, theirs)
     kind = "rounding" if agrees.all() else "different"
     farthest = np.argmax(apart)
@@ -131,17 +132,24 @@ def _rounding_bound(case: Case, shape: tuple[int, ...]) -> np.ndarray:
     if case.x.dtype.kind in "iu":
         return np.zeros(shape)
     geometry = case.geometry
-    magnitude = add_up(
-        geometry, np.abs(wide(case.trace().x)), np.abs(wide(case.weight))
-    )[(slice(None), slice(None), *(axis.inside for axis in geometry.axes))]
+    magnitude = add_up(geometry, _magnitude(case.trace().x), _magnitude(case.weight))[
+        (slice(None), slice(None), *(axis.inside for axis in geometry.axes))
+    ]
     if case.bias is not None:
-        magnitude = magnitude + np.abs(wide(case.bias)).reshape(1, -1, *[1] * case.dims)
+        magnitude = magnitude + _magnitude(case.bias).reshape(1, -1, *[1] * case.dims)
     info = torch.finfo(as_tensor(case.x[:0]).dtype)
     terms = geometry.layer.in_per_group * int(np.prod([axis.most for axis in geometry.axes])) + 1
     # A sum longer than 1/u terms has no useful bound of this form; 0.5 keeps it finite.
-    unit = min(terms * info.eps / 2, 0.5)
+    unit = min(terms * (info.eps + 2.0**-52) / 2, 0.5)  # torch's sum, and ours in float64
     bound = magnitude * (unit / (1 - unit) + 2 * info.eps) + terms * info.smallest_normal
-    return np.asarray(bound).reshape(shape)
+    # Where a sum can leave the dtype's range on its way, the order decides whether it does.
+    return np.where(magnitude + bound > info.max, np.inf, bound).reshape(shape)
+
+
+def _magnitude(tensor: np.ndarray) -> np.ndarray:
+    """Return the magnitudes of the finite numbers; what NaN and Inf reach does not depend on order."""
+    numbers = wide(tensor)
+    return np.where(np.isfinite(numbers), np.abs(numbers), 0)
 
 
 def _unit_in_last_place(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -166,7 +174,9 @@ class _Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
         if func in _FUNCTIONS.values():
-            self._calls.append(_recorded(*args, number=len(self._calls), **kwargs))
+            self._calls.append(
+                _recorded(*args, dtype=result.dtype, number=len(self._calls), **kwargs)
+            )
         return result
 
 
@@ -180,13 +190,17 @@ def _recorded(
     groups: int = 1,
     dilation: Any = 1,
     *,
+    dtype: torch.dtype,
     number: int,
 ) -> Case:
-    """Return one caught call as a case; the parameters are those of torch's function, in its order."""
+    """Return one caught call as a case; the parameters are those of torch's function, in its order.
+
+    The tensors are taken in the result's dtype: under autocast torch computes in that one.
+    """
     return Case.of(
-        input,
-        weight,
-        bias,
+        input.to(dtype),
+        weight.to(dtype),
+        bias.to(dtype) if bias is not None else None,
         stride=stride,
         padding=padding,
         output_padding=output_padding,

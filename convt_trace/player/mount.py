@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import plotly
+import json
+
 import streamlit as st
 
+from convt_trace import server
 from convt_trace.case import Case
 from convt_trace.player.scene import View, scene
 
 # The player's files are served once and kept by the browser (`convt_trace.server`); what travels
 # with every rerun is this loader and the scene.
 _LOADER = """
+const at = (path) => new URL(path, location.origin).href;
 let player;
 export default function (component) {
-  const base = new URL(%(base)r, location.origin);
-  player ??= import(new URL("player/player.js", base));
-  let leave = () => {};
-  player.then((module) => {
-    leave = module.mount(component, {
-      plotly: new URL("vendor/plotly.min.js?v=%(plotly)s", base).href,
-      style: new URL("player/player.css", base).href,
-    });
-  });
-  return () => leave();
+  player ??= import(at(%(player)s));
+  const mounted = player.then((module) =>
+    module.mount(component, { plotly: at(%(plotly)s), style: at(%(style)s) })
+  );
+  return () => mounted.then((leave) => leave());
 }
 """
 
-
-def _base() -> str:
-    path = st.get_option("server.baseUrlPath").strip("/")
-    return f"/{path}/" if path else "/"
-
-
 _component = st.components.v2.component(
-    "convt_trace_player", js=_LOADER % {"base": _base(), "plotly": plotly.__version__}
+    "convt_trace_player",
+    isolate_styles=False,  # plotly.js writes its own style sheet into the document's head
+    js=_LOADER
+    % {
+        "player": json.dumps(server.url(f"{server.PLAYER}/player.js")),
+        "plotly": json.dumps(server.url(server.PLOTLY_URL)),
+        "style": json.dumps(server.url(f"{server.PLAYER}/player.css")),
+    },
 )
 
 
@@ -56,5 +55,5 @@ def player(case: Case, view: View, *, key: str = "player") -> None:
 
     number = st.session_state.get(wanted, 0)
     _component(
-        key=key, data=scene(case, view, number), isolate_styles=False, on_window_change=remember
+        key=key, data=scene(case, view, number), on_window_change=remember
     )

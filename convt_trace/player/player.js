@@ -545,6 +545,8 @@ class Player {
 
   #recolour() {
     if (!this.scene) return;
+    const paper = getComputedStyle(this.root).getPropertyValue("--ct-paper").trim();
+    this.root.classList.toggle("ct-night", luminance(parseColor(paper)) < 0.2);
     this.scale = new Scale(this.root);
     for (const sheet of this.sheets) {
       const { values } = sheet.panel;
@@ -552,7 +554,7 @@ class Player {
       sheet.writeAll(ofCell);
       sheet.paint();
     }
-    this.#check_marks();
+    this.#tick();
   }
 
   #held(cell) {
@@ -612,7 +614,7 @@ class Player {
     for (const cell of changed) output.write(cell, this.#held(cell));
     if (changed.size) {
       output.repaint();
-      this.#check_marks();
+      this.#tick();
     }
     this.#outline();
     this.#say();
@@ -771,7 +773,7 @@ class Player {
   }
 
   /** Tick torch's cells that the output has reached and agrees with. */
-  #check_marks() {
+  #tick() {
     const { torch } = this.sheetOf;
     const { cell } = torch.laid;
     const { scene } = this;
@@ -847,9 +849,9 @@ class Player {
     this.#lit("output", uses.map((use) => use.y));
     const kept = uses.filter((use) => scene.torchCell[use.y] >= 0);
     this.#lit("torch", kept.map((use) => scene.torchCell[use.y]));
-    const name = scene.input.name(cell, scene.dims);
+    const name = scene.input.cellName(cell, scene.dims);
     const goes = kept.slice(0, TERMS_SHOWN).map((use) => {
-      return `${scene.output.name(use.y, scene.dims)} (times ${scene.weight.name(use.w, scene.dims)} = ${scene.value("weight", use.w)})`;
+      return `${scene.output.cellName(use.y, scene.dims)} (times ${scene.weight.cellName(use.w, scene.dims)} = ${scene.value("weight", use.w)})`;
     });
     if (kept.length > TERMS_SHOWN) goes.push(`… ${kept.length - TERMS_SHOWN} more`);
     const cropped = uses.length - kept.length;
@@ -868,7 +870,7 @@ class Player {
       make(
         "p",
         {},
-        make("b", {}, `${scene.weight.name(cell, scene.dims)} = ${scene.value("weight", cell)}`),
+        make("b", {}, `${scene.weight.cellName(cell, scene.dims)} = ${scene.value("weight", cell)}`),
         ` joins input channel ${channel.in} to output channel ${channel.out}, in group ${channel.group}.`,
       ),
       this.#pinHint(),

@@ -90,7 +90,7 @@ export class Panel {
   }
 
   /** The cell's own name, such as "x[0,1,2]". */
-  name(cell, dims) {
+  cellName(cell, dims) {
     if (this.kind(cell) !== "real") return this.kind(cell) === "pad" ? "a padded zero" : "a stuffed zero";
     const [channel, ...places] = this.place(cell);
     const labels = places.slice(3 - dims).map((at, axis) => this.tracks[3 - dims + axis].label[at]);
@@ -262,13 +262,13 @@ export class Scene {
   #unitSubject(first, row, level) {
     const { x, w, y } = this.columns;
     const unit = this.units[Math.min(level, this.units.length - 1)];
-    const input = this.input.name(x[first], this.dims);
+    const input = this.input.cellName(x[first], this.dims);
     if (unit === "stamp" || unit === "tap row") {
       return `${input} = ${this.value("input", x[first])} stamps ${this.#span(this.weight, w[first], w[row])} onto ${this.#span(this.output, y[first], y[row])}`;
     }
     if (unit === "input value") return `${input} = ${this.value("input", x[first])} stamps every kernel of its group`;
     if (unit === "window" || unit === "output cell") {
-      return `${this.output.name(y[first], this.dims)} collects its taps`;
+      return `${this.output.cellName(y[first], this.dims)} collects its taps`;
     }
     if (unit === "all") return "Everything";
     const mark = this.marks.filter((m) => m.at <= this.start + first).at(-1);
@@ -290,9 +290,9 @@ export class Scene {
   #macSentence(row) {
     const { x, w, y, product, before, after } = this.columns;
     const [input, weight, output] = [
-      this.input.name(x[row], this.dims),
-      this.weight.name(w[row], this.dims),
-      this.output.name(y[row], this.dims),
+      this.input.cellName(x[row], this.dims),
+      this.weight.cellName(w[row], this.dims),
+      this.output.cellName(y[row], this.dims),
     ];
     const numbers = `${this.value("input", x[row])} * ${this.value("weight", w[row])}`;
     if (!this.kept(row)) {
@@ -318,12 +318,12 @@ export class Scene {
     const terms = this.termsOf(cell).map(({ x, w }) => ({
       x,
       w,
-      names: `${this.input.name(x, this.dims)}*${this.weight.name(w, this.dims)}`,
+      names: `${this.input.cellName(x, this.dims)}*${this.weight.cellName(w, this.dims)}`,
       numbers: `${wrap(this.value("input", x))}*${wrap(this.value("weight", w))}`,
     }));
     const torchCell = this.torchCell[cell];
     return {
-      name: this.output.name(cell, this.dims),
+      name: this.output.cellName(cell, this.dims),
       terms,
       complete: this.all_terms,
       cropped: torchCell < 0,
@@ -338,7 +338,7 @@ export class Scene {
   /** A name for the same MAC in any scene of the same layer: its input value and its weight. */
   identity(row) {
     const { x, w } = this.columns;
-    return `${this.input.name(x[row], this.dims)} ${this.weight.name(w[row], this.dims)}`;
+    return `${this.input.cellName(x[row], this.dims)} ${this.weight.cellName(w[row], this.dims)}`;
   }
 
   /** The step whose last MAC has this identity; undefined where it is not in the window. */

@@ -17,7 +17,7 @@ import numpy as np
 from convt_trace.arrays import wide
 from convt_trace.case import Case
 from convt_trace.layer import Axis, Ints
-from convt_trace.reference import Verdict, compare
+from convt_trace.reference import compare
 from convt_trace.trace import Macs, Trace
 
 #: MACs in a window; at 37 bytes each a full window is 150 kB.
@@ -630,6 +630,7 @@ class _Builder:
         }
 
 
+@lru_cache(maxsize=64)
 def scene(case: Case, view: View | None = None, number: int = 0) -> bytes:
     """Return the window of a case's trace that holds MAC ``number``, as one message for the player.
 
@@ -685,27 +686,8 @@ def read_message(message: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     return header, arrays
 
 
-@lru_cache(maxsize=64)
-def _verdict_of(digest: str, holder: _Hold) -> Verdict:
-    return compare(holder.case)
-
-
-class _Hold:
-    """Carries a case past a cache that knows it by its digest alone."""
-
-    def __init__(self, case: Case):
-        self.case = case
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Hold)
-
-
-def _verdict(case: Case) -> Verdict:
-    """Return torch's verdict on a case, worked out once for equal cases."""
-    return _verdict_of(case.digest, _Hold(case))
+#: torch's verdict on a case, worked out once for equal cases.
+_verdict = lru_cache(maxsize=32)(compare)
 
 
 def _around(first: int, size: int) -> range:

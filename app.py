@@ -1,0 +1,14 @@
+"""The app: ``streamlit run app.py`` finds ``app`` here, and this is also the first page."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from convt_trace import server
+
+app = st.App(__file__, routes=server.routes(), middleware=server.middleware())
+
+if __name__ == "__main__":
+    from convt_trace.ui import playground
+
+    playground.page()

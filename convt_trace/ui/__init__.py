@@ -1,0 +1,1 @@
+"""What the Streamlit pages share: the shell around a page, and the controls that make a case."""

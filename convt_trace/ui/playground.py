@@ -1,0 +1,156 @@
+"""The playground: move sliders, watch the layer being computed."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import streamlit as st
+
+from convt_trace import words
+from convt_trace.case import Case
+from convt_trace.player.mount import player
+from convt_trace.player.scene import CHANNELS, GROUPS, View, chosen
+from convt_trace.settings import MOST_TYPED, PRESETS, Settings, SettingsError
+from convt_trace.ui import controls, shell
+
+#: Rows of the trace table: a page of it, and what one CSV file holds.
+_ROWS, _CSV_ROWS = 500, 100_000
+_ORDERS = {
+    "scatter": "Scatter: each input stamps the kernel",
+    "gather": "Gather: each output collects its taps",
+}
+_TABS = ("Output size", "PyTorch code", "Trace table", "Edit the numbers")
+
+
+@lru_cache(maxsize=32)
+def case_of(settings: Settings) -> Case:
+    """Return the case of some settings, made once."""
+    return settings.case()
+
+
+def page() -> None:
+    """Draw the page."""
+    shell.page("Playground")
+    try:
+        settings = controls.settings()
+    except SettingsError as error:
+        st.error(str(error), icon=":material/edit:")
+        return
+    case = case_of(settings)
+    _head(settings, case)
+    _player(case)
+    _more(case)
+
+
+def _head(settings: Settings, case: Case) -> None:
+    preset = controls.preset_of(settings)
+    st.markdown("#### ConvTranspose, one multiply-accumulate at a time")
+    if preset != controls.OWN:
+        st.markdown(PRESETS[preset].note)
+    st.code(case.line(), language="python")
+    st.caption(words.counts(case))
+
+
+@st.fragment
+def _player(case: Case) -> None:
+    """Draw the order, the channels and the player; a change here reruns nothing else."""
+    order = st.segmented_control(
+        "Order", list(_ORDERS), default="scatter", required=True, key="order",
+        format_func=_ORDERS.__getitem__, bind="query-params", label_visibility="collapsed",
+        help="The same MACs in two orders. Scattering, the kernel is stamped as it is; gathering, "
+        "it slides over the input flipped.",
+    )
+    player(case, _view(case, order))
+
+
+def _view(case: Case, order: str) -> View:
+    layer = case.layer
+    shown = chosen(case, View(order))
+    few = CHANNELS[case.dims]
+    batch = case.geometry.batch
+    everything = (layer.groups, layer.in_per_group, layer.out_per_group)
+    if batch == 1 and everything == tuple(
+        map(len, (shown.groups or (), shown.in_local or (), shown.out_local or ()))
+    ):
+        return shown
+    with st.expander("Which channels are shown"):
+        n = st.slider("batch item", 0, batch - 1, 0, key="n") if batch > 1 else 0
+        return View(
+            order,
+            n,
+            controls.pick_channels(
+                "groups", "pick_groups", layer.groups, shown.groups or (), GROUPS[case.dims]
+            ),
+            controls.pick_channels(
+                "input channels of a group", "pick_in", layer.in_per_group, shown.in_local or (), few
+            ),
+            controls.pick_channels(
+                "output channels of a group",
+                "pick_out",
+                layer.out_per_group,
+                shown.out_local or (),
+                few,
+            ),
+        )
+
+
+def _more(case: Case) -> None:
+    """Draw what stands below the player; only the open tab is worked out."""
+    size, code, table, edit = st.tabs(_TABS, key="more", on_change="rerun")
+    if size.open:
+        with size:
+            st.latex(words.size_formula(case))
+            st.markdown(words.weight_rule(case))
+    if code.open:
+        with code:
+            st.code(case.snippet(), language="python")
+    if table.open:
+        with table:
+            _table(case)
+    if edit.open:
+        with edit:
+            _edit(case)
+
+
+def _table(case: Case) -> None:
+    order = st.session_state.get("order", "scatter")
+    trace = case.trace(order)
+    start = st.number_input(
+        f"From MAC (of {len(trace):,}, {order} order)", 0, max(len(trace) - 1, 0), 0, _ROWS,
+        key="table_from", help=f"Shows {_ROWS} rows from here, numbered from 0.",
+    )
+    st.dataframe(trace.to_frame(start, start + _ROWS), height=320)
+    st.download_button(
+        "Download as CSV",
+        lambda: trace.to_frame(start, start + _CSV_ROWS).to_csv(index_label="mac"),
+        file_name=f"trace-{order}-from-{start}.csv",
+        mime="text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+        help=f"Up to {_CSV_ROWS:,} rows from the same MAC on.",
+    )
+
+
+def _edit(case: Case) -> None:
+    tensors = {"x": ("input x", case.x), "weight": ("weight w", case.weight)}
+    if case.bias is not None:
+        tensors["offset"] = ("bias b", case.bias)
+    key = st.segmented_control(
+        "Tensor", list(tensors), default="x", required=True, key="edited",
+        format_func=lambda key: tensors[key][0], label_visibility="collapsed",
+    )
+    name, tensor = tensors.get(key, tensors["x"])
+    if tensor.size > MOST_TYPED:
+        st.info(
+            f"{name} has {tensor.size:,} numbers; up to {MOST_TYPED:,} can be edited by hand. "
+            "Choose a smaller layer, or another recipe in the sidebar."
+        )
+        return
+    st.caption(f"{name}, shape {tensor.shape}: a row for every {_rows_of(tensor.ndim)}.")
+    controls.edit(key, tensor, controls.load_fill)
+
+
+def _rows_of(ndim: int) -> str:
+    return "tensor" if ndim == 1 else "index before the last"
+
+
