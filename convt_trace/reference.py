@@ -6,8 +6,9 @@ The only module of the engine that needs torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ _FUNCTIONS: dict[int, Callable[..., torch.Tensor]] = {
     2: torch.conv_transpose2d,
     3: torch.conv_transpose3d,
 }
+
+_SWITCHING = Lock()
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:
@@ -40,7 +43,9 @@ def torch_output(case: Case) -> np.ndarray:
     """Return what torch computes for a case, as an array of torch's dtype and shape.
 
     torch has no kernel for the small integer dtypes on the CPU; those are computed in int64, where
-    torch has one, and wrapped to the dtype.
+    torch has one, and wrapped to the dtype. With NaN or Inf among the numbers torch's plain kernel
+    is asked, not oneDNN's: that one also multiplies the zeros that it fills gaps with, and so may
+    put a NaN (0 * inf) into output cells that no MAC reaches.
 
     >>> torch_output(Case.of([[[2.0, 1.0, 1.0, 3.0]]], [[[1.0, 1.0, 5.0]]], padding=2)).tolist()
     [[[12.0, 9.0]]]
@@ -51,11 +56,19 @@ def torch_output(case: Case) -> np.ndarray:
     if dtype.kind in "iu":
         x, weight = x.long(), weight.long()
         bias = bias.long() if bias is not None else None
-    with torch.no_grad():
+    finite = all(np.isfinite(wide(tensor)).all() for tensor in (case.x, case.weight))
+    with torch.no_grad(), nullcontext() if finite else _plain_kernels():
         result = _FUNCTIONS[case.dims](x, weight, bias, **case.parameters)
     if result.dtype == torch.bfloat16:
         return result.float().numpy().astype(BFLOAT16)
     return result.numpy().astype(dtype, copy=False)
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    """Keep torch off oneDNN; the switch is global, so one thread at a time may turn it."""
+    with _SWITCHING, torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
+        yield
 
 
 @dataclass(frozen=True, eq=False)

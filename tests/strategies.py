@@ -13,6 +13,7 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -133,6 +134,17 @@ def layers(
             },
         },
     )
+
+
+def spoil(drawn: Drawn, seed: int) -> None:
+    """Put NaN, Inf, -Inf or 0 in two places of x and two of the weight, or fewer."""
+    random = np.random.default_rng(seed)
+    for tensor in (drawn.x, drawn.weight):
+        for at, value in zip(
+            random.integers(tensor.numel(), size=2),
+            random.choice([np.nan, np.inf, -np.inf, 0], 2),
+        ):
+            tensor.view(-1)[at] = value
 
 
 class Row(NamedTuple):

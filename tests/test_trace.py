@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import FLOATS, INTEGERS, Drawn, Row, conv_transpose, layers, loop, moderate
+from strategies import FLOATS, INTEGERS, Drawn, Row, conv_transpose, layers, loop, moderate, spoil
 
 import convt_trace
 from convt_trace import Mac, Macs
@@ -61,16 +61,13 @@ def test_every_column_is_that_of_the_nested_loop(drawn: Drawn, order: str):
 @moderate
 @given(drawn=layers(dtypes=(torch.float32, torch.float64)), seed=st.integers(0, 999))
 def test_nan_and_inf_run_through_every_column_as_in_the_loop(drawn: Drawn, order: str, seed: int):
-    random = np.random.default_rng(seed)
-    for tensor in (drawn.x, drawn.weight):
-        at = random.integers(tensor.numel(), size=2)
-        tensor.view(-1)[at] = torch.tensor(random.choice([np.nan, np.inf, -np.inf, 0], 2)).to(
-            tensor
-        )
+    spoil(drawn, seed)
     t, rows = drawn.trace(order), loop(drawn, order)
     assert_same(t[:], rows)
     assert_same(t._whole_blocks(0, len(t)), rows)
-    ours, theirs = t.output, drawn.torch().numpy()
+    # Not oneDNN's kernel, which puts NaN into cells that no MAC reaches: it adds 0 * inf in gaps.
+    with torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
+        ours, theirs = t.output, drawn.torch().numpy()
     for same in (np.isnan, np.isposinf, np.isneginf):
         assert same(ours).tolist() == same(theirs).tolist()
 
