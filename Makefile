@@ -1,0 +1,84 @@
+# make app, make test: everything else follows from these two, in a fresh clone with
+# python3 (3.11 or newer), make and git on the machine.
+
+PYTHON ?= python3
+PORT ?= 8501
+# localhost: nobody else on the network sees it. A class needs ADDRESS=0.0.0.0.
+ADDRESS ?= localhost
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet
+
+# Where people edit Python.
+SOURCES := $(wildcard convt_trace app.py pages tests bench scripts)
+# What is type-checked: what people run and import, not the tests.
+TYPED := $(wildcard convt_trace app.py pages/*.py scripts/*.py)
+JS_TESTS := $(wildcard tests/js/*.test.js tests/js/*.test.mjs)
+
+# The checkout is used as it lies; scripts/ holds what tests and measurements share.
+export PYTHONPATH := $(CURDIR):$(CURDIR)/scripts
+
+.DEFAULT_GOAL := help
+.PHONY: help app test lint types test-js test-py browser bench screenshots format clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+app: $(VENV)/app.stamp  ## Start the app and open it in the browser (PORT=8501, ADDRESS=localhost)
+	$(PY) scripts/start.py --port $(PORT) --address $(ADDRESS)
+
+test: lint types test-js test-py  ## Run all checks and tests, the browser ones included
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: $(VENV)/test.stamp
+	$(BIN)/mypy $(TYPED)
+
+# The machine's node, or the one that Playwright brings along.
+test-js: $(VENV)/test.stamp
+ifeq ($(JS_TESTS),)
+	@echo "No JavaScript tests in tests/js."
+else
+	@node="$$(command -v node || $(PY) scripts/find_node.py)" && "$$node" --test $(JS_TESTS)
+endif
+
+test-py: $(VENV)/test.stamp browser
+	$(PY) -m pytest $(ARGS)
+
+browser: $(VENV)/test.stamp
+	@echo "The browser: $$($(PY) scripts/find_browser.py)" && $(PY) scripts/find_browser.py --look >/dev/null
+
+bench: $(VENV)/test.stamp browser  ## Measure the engine, the messages, the player and the page
+	@for script in bench/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+
+screenshots: $(VENV)/test.stamp browser  ## Make the pictures of the README and the docs
+	$(PY) scripts/screenshots.py
+
+format: $(VENV)/test.stamp  ## Put the code into its shape
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+clean:  ## Remove what make made, the environment included
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is newer than the requirements it was made from, or it is made again.
+$(VENV)/app.stamp: $(PY) requirements.txt
+	@echo "Installing what the app needs (PyTorch is large; only the first time is slow) ..."
+	$(PIP) -r requirements.txt
+	@touch $@
+
+$(VENV)/test.stamp: $(VENV)/app.stamp requirements-test.txt
+	@echo "Installing what the tests need ..."
+	$(PIP) -r requirements-test.txt
+	@touch $@
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; PYTHON=/path/to/python3 names one."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "No venv module (Debian, Ubuntu: sudo apt-get install python3-venv)."; exit 1; }
