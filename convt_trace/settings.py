@@ -29,13 +29,13 @@ MOST_TYPED = 4096
 
 #: The ways to fill a tensor, with what each is called.
 RECIPES = {
-    "numbers": "numbers you type",
-    "integers": "small integers",
-    "ones": "ones",
-    "counting": "counting 1, 2, 3 …",
-    "impulse": "a single 1",
-    "normal": "random normal",
-    "bilinear": "bilinear kernel",
+    "numbers": "those you type, repeated until the tensor is full",
+    "integers": "small integers, drawn from a seed",
+    "ones": "1 everywhere",
+    "counting": "1, 2, 3 and so on",
+    "impulse": "a single 1 in the middle, 0 elsewhere",
+    "normal": "normally distributed, drawn from a seed",
+    "bilinear": "the kernel that interpolates linearly",
 }
 
 

@@ -6,7 +6,9 @@ const TICKS = 16; // pixels for index numbers below the blocks
 const LARGEST = 40;
 const SMALLEST = 5;
 const READABLE = 30; // a small tensor's cells grow to this, so that its numbers can be read
-const BETWEEN = 44; // pixels between sheets: room for the lines that join them
+const BETWEEN = 36; // pixels between sheets: room for the lines that join them
+const CAPTION = 56; // pixels of a sheet's title and the space below the sheet
+export const NUMBERS_FROM = 20; // pixels: smaller cells get no numbers
 
 /** The places of a track that are shown. */
 function shown(track, showCrop) {
@@ -75,7 +77,7 @@ export function sheet(panel, dims, cell, showCrop) {
     rows: top,
     columns: width,
     margin,
-    width: Math.ceil(width * cell + margin.left + 2),
+    width: Math.ceil(Math.max(width * cell + margin.left + 2, panel.title.length * 8)),
     height: Math.ceil(top * cell + margin.bottom + 2),
   };
 }
@@ -110,31 +112,35 @@ function flow(sheets, width, caption) {
   return height + line + caption;
 }
 
-/** Lay all panels out in a box: the largest cells for which everything fits. */
+/** Lay all panels out in a box: in one row if numbers can be read so, else where cells are largest. */
 export function fit(panels, dims, box, showCrop) {
-  const caption = 40;
   const lay = (cell) => panels.map((panel) => sheet(panel, dims, cell, showCrop));
-  let size = LARGEST;
-  let sheets = lay(size);
-  while (
-    size > SMALLEST &&
-    (sheets.some((laid) => laid.width > box.width) || flow(sheets, box.width, caption) > box.height)
-  ) {
-    size -= 1;
-    sheets = lay(size);
-  }
+  const largest = (fits) => {
+    let size = LARGEST;
+    while (size > SMALLEST && !fits(lay(size))) size -= 1;
+    return size;
+  };
+  const low = (sheets, width) => flow(sheets, width, CAPTION) <= box.height;
+  const inOneRow = largest((sheets) => rowWidth(sheets) <= box.width && low(sheets, box.width));
+  const wrapped = largest((sheets) => sheets.every((laid) => laid.width <= box.width) && low(sheets, box.width));
+  const size = inOneRow >= NUMBERS_FROM || inOneRow * 1.3 >= wrapped ? inOneRow : wrapped;
+  const sheets = lay(size);
   if (size >= READABLE) return sheets;
-  return sheets.map((laid, at) => grown(panels, dims, sheets, at, box, showCrop, caption));
+  return sheets.map((laid, at) => grown(panels, dims, sheets, at, box, showCrop));
+}
+
+function rowWidth(sheets) {
+  return sheets.reduce((width, laid) => width + laid.width, BETWEEN * (sheets.length - 1));
 }
 
 /** Let a small panel's cells grow where that costs no height and no line break. */
-function grown(panels, dims, sheets, at, box, showCrop, caption) {
+function grown(panels, dims, sheets, at, box, showCrop) {
   const tallest = Math.max(...sheets.map((laid) => laid.height));
   let best = sheets[at];
   for (let cell = best.cell + 1; cell <= READABLE; cell += 1) {
     const larger = sheet(panels[at], dims, cell, showCrop);
     const others = sheets.map((laid, other) => (other === at ? larger : laid));
-    const tall = flow(others, box.width, caption) > flow(sheets, box.width, caption);
+    const tall = flow(others, box.width, CAPTION) > flow(sheets, box.width, CAPTION);
     if (larger.width > box.width || larger.height > tallest || tall) break;
     best = larger;
   }

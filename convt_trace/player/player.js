@@ -1,11 +1,10 @@
 // The player: panels of plotly heatmaps, what is drawn over them, and the controls.
 // It asks the server for nothing but further windows of a long trace.
 
-import { fit, spots } from "./layout.js";
+import { fit, NUMBERS_FROM, spots } from "./layout.js";
 import { decode, DONE, EMPTY, Filling, format } from "./scene.js";
 
 const SPEEDS = [1, 2, 4, 8, 15, 30, 60];
-const NUMBERS_FROM = 20; // pixels: smaller cells get no numbers
 const MOST_NUMBERS = 900; // numbers on one sheet; more cannot be read, and cost time
 const TERMS_SHOWN = 24;
 const SVG = "http://www.w3.org/2000/svg";
@@ -222,23 +221,42 @@ class Sheet {
   #drawOver() {
     const { cell } = this.laid;
     this.layers = Object.fromEntries(
-      ["crop", "pad", "extra", "mark", "reach", "lit", "now"].map((name) => [name, draw("path", { class: `ct-${name}` })]),
+      ["crop", "real", "pad", "extra", "mark", "reach", "lit", "now"].map((name) => [name, draw("path", { class: `ct-${name}` })]),
     );
-    const { crop, pad, extra, mark, reach, lit, now } = this.layers;
+    const { crop, real, pad, extra, mark, reach, lit, now } = this.layers;
     const cells = [...this.places.keys()];
     const where = (test) => this.outline(cells.filter(test));
     crop.setAttribute("d", where((at) => this.panel.marked(at, "crop")));
-    pad.setAttribute("d", where((at) => !this.panel.marked(at, "crop") && this.panel.kind(at) === "pad"));
+    pad.setAttribute("d", this.#withinPadding(cells));
+    real.setAttribute("d", this.panel.tracks.some((track) => track.kind.length) ? where((at) => this.panel.kind(at) === "real") : "");
     extra.setAttribute("d", where((at) => this.panel.marked(at, "extra")));
     crop.setAttribute("fill", `url(#${this.player.hatch})`);
+    this.font = cell >= 36 ? 15 : cell >= 28 ? 13 : 11;
+    this.over.style.fontSize = `${this.font}px`;
     this.numbers = new Map();
     if (cell >= NUMBERS_FROM && cells.length <= MOST_NUMBERS) {
       for (const at of cells) {
         const [x, y] = this.center(at);
-        this.numbers.set(at, draw("text", { class: "ct-number", x, y: y + 4.5, "data-cell": at }));
+        this.numbers.set(at, draw("text", { class: "ct-number", x, y: y + this.font * 0.36, "data-cell": at }));
       }
     }
-    this.over.replaceChildren(crop, pad, extra, ...this.numbers.values(), mark, reach, lit, now);
+    this.over.replaceChildren(crop, real, pad, extra, ...this.numbers.values(), mark, reach, lit, now);
+  }
+
+  /** A rectangle in every block around what padding's zeros surround. */
+  #withinPadding(cells) {
+    const boxes = new Map();
+    for (const at of cells.filter((cell) => this.panel.kind(cell) !== "pad")) {
+      const [channel, depth] = this.panel.place(at);
+      const [x, y] = this.corner(at);
+      const [left, top, right, bottom] = boxes.get(`${channel} ${depth}`) ?? [x, y, x, y];
+      boxes.set(`${channel} ${depth}`, [Math.min(left, x), Math.min(top, y), Math.max(right, x), Math.max(bottom, y)]);
+    }
+    if (!this.panel.tracks.some((track) => track.kind.includes("pad"))) return "";
+    const size = this.laid.cell;
+    return [...boxes.values()]
+      .map(([left, top, right, bottom]) => `M${left} ${top}H${right + size}V${bottom + size}H${left}z`)
+      .join("");
   }
 
   /** A path of squares around cells; hidden ones are left out. */
@@ -260,22 +278,22 @@ class Sheet {
     this.z[place[0]][place[1]] = known ? Number(value) : null;
     const number = this.numbers.get(cell);
     if (!number) return;
-    const text = value === null ? "" : this.#short(value);
+    const hollow = this.panel.kind(cell) !== "real" && this.panel.marked(cell, "crop");
+    const text = value === null || hollow ? "" : this.#short(value);
     if (number.textContent !== text) number.textContent = text;
     const dark = known ? this.player.scale.wantsDark(value, this.panel.limit) : null;
     const tone = dark === null ? "" : dark ? "ct-on-light" : "ct-on-dark";
     number.setAttribute("class", `ct-number ${tone} ${this.#faint(cell)}`);
   }
 
-  /** The most digits that fit into a cell. */
+  /** The most digits that fit into a cell; nothing where even the shortest form does not. */
   #short(value) {
-    const room = Math.floor((this.laid.cell - 4) / 7);
-    for (let digits = 5; digits > 1; digits -= 1) {
+    const room = (this.laid.cell - 1) / (this.font * 0.56);
+    for (let digits = 5; digits > 0; digits -= 1) {
       const text = format(value, digits);
       if (text.length <= room) return text;
     }
-    const text = format(value, 1);
-    return text.length <= room ? text : "…";
+    return "";
   }
 
   #faint(cell) {
@@ -370,11 +388,11 @@ class Player {
       ...SPEEDS.map((speed) => make("option", { value: speed, selected: speed === this.speed }, `${speed} step${speed > 1 ? "s" : ""}/s`)),
     );
     this.speedSelect.onchange = () => (this.speed = Number(this.speedSelect.value));
-    this.cropBox = this.#check("Show the cropped margin", true, (on) => {
+    this.cropBox = this.#check("Cropped margin", true, (on) => {
       this.showCrop = on;
       this.#layAll();
     });
-    this.skipBox = this.#check("Skip cropped MACs", false, (on) => (this.skipCropped = on));
+    this.skipBox = this.#check("Skip cropped", false, (on) => (this.skipCropped = on));
     this.sentence = make("p", { class: "ct-sentence", role: "status" });
     this.note = make("p", { class: "ct-note" });
     this.verdict = make("p", { class: "ct-verdict" });
@@ -507,7 +525,7 @@ class Player {
     const kinds = scene.input.tracks.flatMap((track) => track.kind);
     const parts = [make("span", { class: "ct-key" }, "negative", make("i", { class: "ct-ramp" }), "positive")];
     parts.push(key("ct-key-now", "this step"), key("ct-key-lit", "selected cell"));
-    if (scene.order === "gather" && kinds.includes("pad")) parts.push(key("ct-key-pad", "padded zero"));
+    if (scene.order === "gather" && kinds.includes("pad")) parts.push(key("ct-key-pad", "outside it: padded zeros"));
     if (has("crop")) parts.push(key("ct-key-crop", "cropped by padding"));
     if (has("extra")) parts.push(key("ct-key-extra", "added by output_padding"));
     const groups = [...new Set(scene.input.channels.map((channel) => channel.group))];
@@ -712,8 +730,9 @@ class Player {
     ]) {
       const list = cells(column);
       sheet.layers.now.setAttribute("d", list.length > 2000 ? "" : sheet.outline(list, 1));
+      sheet.layers.now.classList.toggle("ct-many", list.length > 1);
     }
-    this.#outlineReach(row);
+    if (first === row) this.#outlineReach(row);
     this.#link(row);
   }
 
@@ -759,8 +778,7 @@ class Player {
       return;
     }
     const kept = scene.kept(row);
-    const curve = ([x1, y1], [x2, y2]) => `M${x1} ${y1}Q${(x1 + x2) / 2} ${Math.min(y1, y2) - 14} ${x2} ${y2}`;
-    const path = curve(from, to) + curve(tap, to);
+    const path = join(from, tap, input.laid.cell, weight.laid.cell) + join(tap, to, weight.laid.cell, output.laid.cell);
     const parts = [
       draw("path", { class: "ct-link-halo", d: path }),
       draw("path", { class: `ct-link ${kept ? "" : "ct-dropped"}`, d: path }),
@@ -777,17 +795,15 @@ class Player {
     const { torch } = this.sheetOf;
     const { cell } = torch.laid;
     const { scene } = this;
+    const corner = Math.max(3, cell / 4);
+    torch.layers.mark.classList.toggle("ct-filled", cell < 30);
     let path = "";
     for (let at = 0; at < scene.output.cells; at += 1) {
       const there = scene.torchCell[at];
       if (there < 0 || this.filling.stages[at] !== DONE || !scene.columns.agrees[there]) continue;
-      const corner = torch.corner(there);
-      if (!corner) continue;
-      const [x, y] = corner;
+      const [x, y] = torch.corner(there);
       path +=
-        cell >= NUMBERS_FROM
-          ? `M${x + cell - 9} ${y + 5}l2.5 3 4.5 -5.5`
-          : `M${x + cell / 2 - 1} ${y + cell / 2}l1 1 1.6 -2`;
+        cell >= 30 ? `M${x + cell - 10} ${y + 6}l2.5 3 4.5 -5.5` : `M${x + cell - corner} ${y}h${corner}v${corner}z`;
     }
     torch.layers.mark.setAttribute("d", path);
   }
@@ -920,6 +936,15 @@ function keyHints() {
     ["Esc", "let go"],
   ];
   return hints.flatMap(([key, does]) => [make("kbd", {}, key), ` ${does} `]);
+}
+
+/** A curve from the edge of one cell to the edge of another, so that neither number is covered. */
+function join([x1, y1], [x2, y2], from, to) {
+  const side = Math.abs(x2 - x1) > (from + to) / 2 ? Math.sign(x2 - x1) : 0;
+  const start = [x1 + (side * from) / 2, side ? y1 : y1 + from / 2];
+  const end = [x2 - (side * to) / 2, side ? y2 : y2 - to / 2];
+  const bend = side * Math.min(60, Math.abs(end[0] - start[0]) / 2);
+  return `M${start}C${start[0] + bend} ${start[1]} ${end[0] - bend} ${end[1]} ${end}`;
 }
 
 /** Whether a scene can show a step: the MAC before it is in its window. */

@@ -17,6 +17,7 @@ from convt_trace.layer import Ints
 from convt_trace.settings import PRESETS, QUESTION, RECIPES, Fill, Settings, SettingsError
 
 OWN = "own"
+_DIMS = {"1d": 1, "2d": 2, "3d": 3}
 _AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 _PER_AXIS = ("size", "kernel", "stride", "dilation", "output_padding", "padding")
 
@@ -55,7 +56,7 @@ def load(settings: Settings) -> None:
     """Set every control; to be called from a callback, before the controls are drawn."""
     state = st.session_state
     state.update(
-        dims=settings.dims,
+        dims=f"{settings.dims}d",
         batch=settings.batch,
         groups=settings.groups,
         in_channels=settings.in_channels,
@@ -96,6 +97,8 @@ def _presets(settings: Settings) -> None:
     st.selectbox(
         "Start from", list(titles), format_func=titles.__getitem__, key="preset", on_change=chosen
     )
+    if st.session_state.preset != OWN:
+        st.caption(PRESETS[st.session_state.preset].note)
 
 
 def _dims() -> int:
@@ -104,11 +107,12 @@ def _dims() -> int:
             for name in _PER_AXIS:
                 st.session_state.pop(f"{name}_{axis}", None)
 
-    return st.segmented_control(
-        "Spatial dimensions", [1, 2, 3], default=1, required=True, key="dims",
-        format_func=lambda dims: f"{dims}-D", bind="query-params", on_change=grow,
-        width="stretch",
+    # What the options are called is what stands in the URL.
+    chosen = st.segmented_control(
+        "Spatial dimensions", list(_DIMS), default="1d", required=True, key="dims",
+        bind="query-params", on_change=grow, width="stretch",
     )
+    return _DIMS[chosen]
 
 
 def _slider(
@@ -210,8 +214,8 @@ def _fill(key: str, label: str, default: Fill, bilinear: bool = False) -> Fill:
     """Draw one tensor's recipe and what belongs to it."""
     recipes = [name for name in RECIPES if bilinear or name != "bilinear"]
     recipe = st.selectbox(
-        label, recipes, recipes.index(default.recipe), format_func=RECIPES.__getitem__, key=key,
-        bind="query-params",
+        label, recipes, recipes.index(default.recipe), key=key, bind="query-params",
+        help="; ".join(f"**{name}**: {RECIPES[name]}" for name in recipes) + ".",
     )
     if recipe == "numbers":
         text = st.text_input(

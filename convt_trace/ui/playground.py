@@ -10,14 +10,15 @@ from convt_trace import words
 from convt_trace.case import Case
 from convt_trace.player.mount import player
 from convt_trace.player.scene import CHANNELS, GROUPS, View, chosen
-from convt_trace.settings import MOST_TYPED, PRESETS, Settings, SettingsError
+from convt_trace.settings import MOST_TYPED, Settings, SettingsError
 from convt_trace.ui import controls, shell
 
 #: Rows of the trace table: a page of it, and what one CSV file holds.
 _ROWS, _CSV_ROWS = 500, 100_000
 _ORDERS = {
-    "scatter": "Scatter: each input stamps the kernel",
-    "gather": "Gather: each output collects its taps",
+    "scatter": "Each input value stamps the kernel onto the output.",
+    "gather": "Each output cell collects its taps: the flipped kernel slides over the input, with "
+    "zeros between and around its values.",
 }
 _TABS = ("Output size", "PyTorch code", "Trace table", "Edit the numbers")
 
@@ -37,30 +38,31 @@ def page() -> None:
         st.error(str(error), icon=":material/edit:")
         return
     case = case_of(settings)
-    _head(settings, case)
+    _head(case)
     _player(case)
     _more(case)
 
 
-def _head(settings: Settings, case: Case) -> None:
-    preset = controls.preset_of(settings)
+def _head(case: Case) -> None:
     st.markdown("#### ConvTranspose, one multiply-accumulate at a time")
-    if preset != controls.OWN:
-        st.markdown(PRESETS[preset].note)
     st.code(case.line(), language="python")
     st.caption(words.counts(case))
 
 
-@st.fragment
 def _player(case: Case) -> None:
-    """Draw the order, the channels and the player; a change here reruns nothing else."""
-    order = st.segmented_control(
-        "Order", list(_ORDERS), default="scatter", required=True, key="order",
-        format_func=_ORDERS.__getitem__, bind="query-params", label_visibility="collapsed",
-        help="The same MACs in two orders. Scattering, the kernel is stamped as it is; gathering, "
-        "it slides over the input flipped.",
-    )
-    player(case, _view(case, order))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        order = st.segmented_control(
+            "Order of the MACs", list(_ORDERS), default="scatter", required=True, key="order",
+            bind="query-params", label_visibility="collapsed",
+        )
+        st.markdown(_ORDERS[order])
+    _windows(case, _view(case, order))
+
+
+@st.fragment
+def _windows(case: Case, view: View) -> None:
+    """Draw the player; when it asks for another window, nothing else runs again."""
+    player(case, view)
 
 
 def _view(case: Case, order: str) -> View:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from convt_trace import server
@@ -9,13 +11,23 @@ from convt_trace import server
 #: File, label, icon: the pages in the order of the sidebar.
 PAGES = (("app.py", "Playground", ":material/play_circle:"),)
 
+#: Streamlit leaves wide margins; the room belongs to the pictures.
+_STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding: 2.5rem clamp(1rem, 3vw, 2.5rem) 4rem; }
+[data-testid="stSidebarContent"] { padding-top: 0; }
+</style>"""
+
 
 def page(title: str) -> None:
     """Set a page up; the first thing that every page does."""
     server.settle()
     st.set_page_config(
-        page_title=f"{title} · convt-trace", page_icon=":material/grid_on:", layout="wide"
+        # A file of ours: Streamlit would fetch an icon by name from the internet.
+        page_title=f"{title} · convt-trace",
+        page_icon=str(Path(__file__).with_name("icon.png")),
+        layout="wide",
     )
+    st.html(_STYLE)
     if len(PAGES) > 1:
         with st.sidebar:
             for file, label, icon in PAGES:
