@@ -15,7 +15,9 @@ import playwright
 def main() -> None:
     """Print the path, or say what to do and fail."""
     folder = Path(playwright.__file__).parent / "driver"
-    bundled = next((path for path in (folder / "node", folder / "node.exe") if path.is_file()), None)
+    bundled = next(
+        (path for path in (folder / "node", folder / "node.exe") if path.is_file()), None
+    )
     found = bundled or shutil.which("node")
     if found is None:
         sys.exit("No Node.js for the player's tests: install version 22 or newer, nodejs.org.")
