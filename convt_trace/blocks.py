@@ -227,7 +227,9 @@ def gather_blocks(
             with np.errstate(all="ignore"):
                 np.multiply(rows.x[here], rows.w[here], out=rows.product[here])
                 terms[filled] = rows.product[here]
-                np.add.accumulate(terms.reshape(room[0], -1), axis=1, out=sums[:, 1:])
+                in_cells = terms.reshape(room[0], -1)
+                in_cells[:, 0] += 0  # a sum starts at 0, and 0 + -0 is 0
+                np.add.accumulate(in_cells, axis=1, out=sums[:, 1:])
             np.take(sums.reshape(-1), done, out=rows.before[here])
     with np.errstate(all="ignore"):
         np.add(rows.before, rows.product, out=rows.after)

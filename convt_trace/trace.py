@@ -517,7 +517,9 @@ class Trace(Sequence[Mac]):
             np.multiply(terms, gathered(self._weight, group, out_local, *k), out=terms)
             terms[np.broadcast_to(~there[:, None, :], terms.shape)] = 0
             sums = np.zeros((len(n), terms[0].size + 1), dtype=terms.dtype)
-            np.add.accumulate(terms.reshape(len(n), -1), axis=1, out=sums[:, 1:])
+            in_cells = terms.reshape(len(n), -1)
+            in_cells[:, 0] += 0  # a sum starts at 0, and 0 + -0 is 0
+            np.add.accumulate(in_cells, axis=1, out=sums[:, 1:])
         return sums
 
     def _last_rank_before(
