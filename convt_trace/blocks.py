@@ -184,17 +184,20 @@ def gather_blocks(
     layer, axes, dims = geometry.layer, geometry.axes, geometry.layer.dims
     ins, outs = layer.in_per_group, layer.out_per_group
     # Every canvas cell gets room for the fullest cell's pairs: (cells, ins, slots), some empty.
-    i, k, there = pairs_of(axes, np.unravel_index(np.arange(prod(geometry.canvas_size)),
-                                                  geometry.canvas_size))
+    i, k, there = pairs_of(
+        axes, np.unravel_index(np.arange(prod(geometry.canvas_size)), geometry.canvas_size)
+    )
     room = (len(there), ins, there.shape[1])
     filled = np.flatnonzero(np.broadcast_to(there[:, None, :], room))
     cell, rest = np.divmod(filled, ins * room[2])
     in_local, slot = np.divmod(rest, room[2])
     pair = cell * room[2] + slot
-    x_place = np.ravel_multi_index((in_local, *(a.reshape(-1)[pair] for a in i)),
-                                   (ins, *geometry.input_size))
-    w_place = np.ravel_multi_index((in_local, *(a.reshape(-1)[pair] for a in k)),
-                                   (ins, *layer.kernel_size))
+    x_place = np.ravel_multi_index(
+        (in_local, *(a.reshape(-1)[pair] for a in i)), (ins, *geometry.input_size)
+    )
+    w_place = np.ravel_multi_index(
+        (in_local, *(a.reshape(-1)[pair] for a in k)), (ins, *layer.kernel_size)
+    )
     rows = Columns.empty((last - first) * outs * len(filled), dims, x.dtype)
 
     every_channel = ((last - first) * outs, len(filled))

@@ -173,9 +173,7 @@ class Trace(Sequence[Mac]):
     def in_order(self, order: str) -> Trace:
         """Return the same MACs in another order."""
         picked = None if self._whole else self.picked
-        return Trace(
-            self.x, self.weight, self.bias, self.geometry, order, picked, self.unbatched
-        )
+        return Trace(self.x, self.weight, self.bias, self.geometry, order, picked, self.unbatched)
 
     def pick(
         self,
@@ -328,8 +326,9 @@ class Trace(Sequence[Mac]):
         channels = self.geometry.layer.in_per_group
         return self._running(n, c, cells, np.full(len(n), channels * self._slots))[0]
 
-    def sums_before(self, number: int, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]
-                    ) -> tuple[np.ndarray, np.ndarray]:
+    def sums_before(
+        self, number: int, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return what canvas cells hold just before a MAC of this trace, and whether any reached them.
 
         Parameters
@@ -380,9 +379,9 @@ class Trace(Sequence[Mac]):
     def output_sums(self) -> np.ndarray:
         """The sums that make the output, wide (float64 or int64), without the bias: (N, C_out, *L_out)."""
         canvas = (
-            self._add_in_order() if self.macs <= SEQUENTIAL_MACS else add_up(
-                self.geometry, self._x, self._weight
-            )
+            self._add_in_order()
+            if self.macs <= SEQUENTIAL_MACS
+            else add_up(self.geometry, self._x, self._weight)
         )
         return canvas[(slice(None), slice(None), *(axis.inside for axis in self.geometry.axes))]
 
@@ -535,7 +534,9 @@ class Trace(Sequence[Mac]):
         shape = (len(n), len(in_place), self._slots)
 
         def spread(column: np.ndarray, axis: int) -> np.ndarray:
-            return np.broadcast_to(column.reshape([-1 if a == axis else 1 for a in range(3)]), shape)
+            return np.broadcast_to(
+                column.reshape([-1 if a == axis else 1 for a in range(3)]), shape
+            )
 
         def across(column: np.ndarray) -> np.ndarray:
             return np.broadcast_to(column[:, None, :], shape)
@@ -649,7 +650,9 @@ def trace(
     dims = weight.ndim - 2
     if dims not in (1, 2, 3):
         least = "weight should have at least three dimensions"
-        most = f"expected a weight of at most 5 dimensions, but got weight of size {[*weight.shape]}"
+        most = (
+            f"expected a weight of at most 5 dimensions, but got weight of size {[*weight.shape]}"
+        )
         raise LayerError(
             least if dims < 1 else most,
             "A weight is (C_in, C_out/groups, *K) with 1, 2 or 3 kernel sizes.",

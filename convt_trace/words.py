@@ -51,9 +51,7 @@ def counts(case: Case) -> str:
     """
     geometry = case.geometry
     shape = geometry.output_shape[1:] if case.unbatched else geometry.output_shape
-    cropped = (
-        f", of which {geometry.cropped_macs:,} are cropped" if geometry.cropped_macs else ""
-    )
+    cropped = f", of which {geometry.cropped_macs:,} are cropped" if geometry.cropped_macs else ""
     return (
         f"x {case.x.shape} → y {shape} · {geometry.macs:,} MACs{cropped} · "
         f"{case.parameter_count:,} parameters"

@@ -213,7 +213,9 @@ export class Scene {
     for (let at = step + 1; at < this.stop; at += 1) {
       if (this.level(at - this.start) >= level) return at;
     }
-    return this.#mark(level, (at) => at >= this.stop) ?? this.stop;
+    // A step that stands on the window's end goes beyond it.
+    const beyond = Math.min(Math.max(this.stop, step + 1), this.total);
+    return this.#mark(level, (at) => at >= beyond) ?? beyond;
   }
 
   /** The last step before `step` that ends a unit of `level`. */

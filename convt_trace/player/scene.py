@@ -556,7 +556,12 @@ class _Builder:
             "order": self.view.order,
             "dims": layer.dims,
             "layer": self.case.line(),
-            "sizes": [layer.in_channels, layer.out_channels, layer.groups, *self.geometry.input_size],
+            "sizes": [
+                layer.in_channels,
+                layer.out_channels,
+                layer.groups,
+                *self.geometry.input_size,
+            ],
             "window": {"start": self.start, "stop": self.start + len(self.macs), "total": shown},
             "macs": {
                 "all": trace.macs,
@@ -721,4 +726,3 @@ def _plain(value: Any) -> int | float | str:
 
 def _shape(shape: Sequence[int]) -> str:
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
-
