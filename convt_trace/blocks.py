@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from itertools import product as every
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -172,8 +173,8 @@ def add_block(
             for k, lands in walk:
                 cells = canvas[lands]
                 if held is not None:
-                    held[(..., *k)] = cells
-                cells += products[(..., *k)]
+                    held[_tap(k)] = cells
+                cells += products[_tap(k)]
     return np.moveaxis(canvas, -1, 0)
 
 
@@ -288,9 +289,14 @@ def add_up(geometry: Geometry, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     canvas = np.zeros((geometry.batch, groups, outs, *geometry.canvas_size), dtype=x.dtype)
     with np.errstate(all="ignore"):
         for k in taps_backwards(layer.kernel_size):
-            tap = weight[(slice(None), slice(None), *k)].reshape(groups, ins, outs)
+            tap = weight[_tap(k)].reshape(groups, ins, outs)
             stamped = np.matmul(tap.transpose(0, 2, 1), columns)
-            canvas[(..., *landing(geometry.axes, k))] += stamped.reshape(
+            canvas[_tap(landing(geometry.axes, k))] += stamped.reshape(
                 geometry.batch, groups, outs, *size
             )
     return canvas.reshape(geometry.batch, layer.out_channels, *geometry.canvas_size)
+
+
+def _tap(places: tuple[Any, ...]) -> Any:
+    """Return the index of spatial places, in every channel."""
+    return (..., *places)

@@ -77,6 +77,7 @@ class Fill:
     def tensor(self, shape: Ints) -> np.ndarray:
         """Return the tensor, float32, of this shape; the last axes are spatial for "bilinear"."""
         count = prod(shape)
+        values: np.ndarray
         if self.recipe == "numbers":
             values = np.resize(np.asarray(self.numbers, dtype=np.float64), count)
         elif self.recipe == "integers":
@@ -572,7 +573,7 @@ def with_dims(settings: Settings, dims: int) -> Settings:
     >>> with_dims(QUESTION, 2).kernel
     (3, 3)
     """
-    axes = {
+    axes: dict[str, Any] = {
         name: (min(getattr(settings, name)[0], axis_range(name, dims)[1]),) * dims
         for name in PER_AXIS
     }

@@ -87,7 +87,7 @@ class Macs(Columns):
         return len(self.n)
 
     def __getitem__(self, row: int) -> Mac:
-        values = {}
+        values: dict[str, Any] = {}
         for field in fields(self):
             cell = getattr(self, field.name)[row]
             values[field.name] = tuple(cell.tolist()) if np.ndim(cell) else cell.item()
@@ -240,10 +240,11 @@ class Trace(Sequence[Mac]):
 
     # -- reading --------------------------------------------------------------------------------
 
-    @overload
+    # Columns are more than a sequence of rows needs, and not one themselves.
+    @overload  # type: ignore[override]
     def __getitem__(self, number: int) -> Mac: ...
     @overload
-    def __getitem__(self, number: slice) -> Macs: ...  # type: ignore[override]
+    def __getitem__(self, number: slice) -> Macs: ...
 
     def __getitem__(self, number: int | slice) -> Mac | Macs:
         if isinstance(number, slice):
@@ -306,9 +307,11 @@ class Trace(Sequence[Mac]):
 
     def to_frame(self, start: int = 0, stop: int | None = None) -> pd.DataFrame:
         """Return the MACs ``start:stop`` as a pandas frame, indexed by their numbers."""
+        import pandas as pd
+
         start, stop, _ = slice(start, stop).indices(len(self))
         frame = self[start:stop].to_frame()
-        frame.index = range(start, stop)
+        frame.index = pd.RangeIndex(start, stop)
         return frame
 
     def sums(self, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]) -> np.ndarray:
@@ -524,8 +527,9 @@ class Trace(Sequence[Mac]):
     def _last_rank_before(
         self, number: int, n: np.ndarray, c: np.ndarray, cells: list[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rank of each cell's last MAC below ``number`` (-1 for none), and whether it is
-        the cell's last MAC of all.
+        """Return the rank of each cell's last MAC below ``number``, and whether none is left.
+
+        The rank is -1 where no MAC of the cell is numbered so low.
         """
         layer, picked = self.geometry.layer, self.picked
         group, out_local = np.divmod(c, layer.out_per_group)

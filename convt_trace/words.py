@@ -8,15 +8,13 @@ _AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
 
 def size_formula(case: Case) -> str:
-    """Return the output-size formula, then the same with the case's numbers, axis by axis, as LaTeX.
+    r"""Return the output-size formula, then the same with the case's numbers, per axis, as LaTeX.
 
     Examples
     --------
-    >>> print(size_formula(Case.of([[[1, 1, 1]]], [[[1, 1, 2]]], padding=2)))
-    \\begin{aligned}
-    L_{out} &= (L_{in}-1)\\cdot\\text{stride} - 2\\cdot\\text{padding} + \\text{dilation}\\cdot(\\text{kernel\\_size}-1) + \\text{output\\_padding} + 1 \\\\
-    L_{out} &= (3-1)\\cdot1 - 2\\cdot2 + 1\\cdot(3-1) + 0 + 1 = 1
-    \\end{aligned}
+    >>> formula = size_formula(Case.of([[[1, 1, 1]]], [[[1, 1, 2]]], padding=2))
+    >>> print(formula.splitlines()[2])
+    L_{out} &= (3-1)\cdot1 - 2\cdot2 + 1\cdot(3-1) + 0 + 1 = 1
     """
     names = _AXES[case.dims]
     rows = [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -127,7 +128,7 @@ def _slider(name: str, label: str, low: int, high: int, value: int, help: str) -
     return low if resting else moved
 
 
-def _channels(base: Settings) -> dict[str, int]:
+def _channels(base: Settings) -> dict[str, Any]:
     groups = _slider(
         "groups",
         "groups",
@@ -153,7 +154,7 @@ def _channels(base: Settings) -> dict[str, int]:
     return counts
 
 
-def _axes(base: Settings) -> dict[str, Ints]:
+def _axes(base: Settings) -> dict[str, Any]:
     """Draw the settings that have one number per axis, as one slider or one for each."""
     dims = base.dims
     per_axis = dims > 1 and st.toggle(
