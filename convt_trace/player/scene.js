@@ -333,7 +333,7 @@ export class Scene {
       total: format(this.output.values[cell], 7),
       torch: torchCell < 0 ? null : format(this.torch.values[torchCell], 7),
       agrees: torchCell >= 0 && this.columns.agrees[torchCell] === 1,
-      extra: this.output.marked(cell, "extra"),
+      extra: torchCell >= 0 && this.output.marked(cell, "extra"),
     };
   }
 
