@@ -327,9 +327,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "pair": Preset(
         "conv1d and conv_transpose1d",
-        "The same signal and kernel as a plain convolution and transposed. With "
-        "`F.conv1d(signal, kernel)` the kernel is not flipped: [8, 17]. Transposed, with padding=2, "
-        "it is: [12, 9].",
+        "The same signal and kernel, plain and transposed. A plain convolution does not flip the "
+        "kernel; the transposed one does, and with padding=2 as many cells are left.",
         _settings(
             1,
             (1, 1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from convt_trace.case import Case
 
 _AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
@@ -63,3 +65,16 @@ def weight_rule(case: Case) -> str:
         f"The weight is (in_channels, out_channels/groups, kernel) = {case.weight.shape}: input "
         f"channels first. Output channel co of group g is w[ci, co - g*{layer.out_per_group}]."
     )
+
+
+def beside_plain_conv(plain: np.ndarray, transposed: np.ndarray) -> str:
+    """Return torch's results of a plain and a transposed convolution side by side, in one line.
+
+    >>> beside_plain_conv(np.array([8.0, 17.0]), np.array([12.0, 9.0]))
+    'Plain convolution: `[8, 17]`. Transposed: `[12, 9]`.'
+    """
+
+    def listed(result: np.ndarray) -> str:
+        return "[" + ", ".join(f"{value:g}" for value in result.ravel().tolist()) + "]"
+
+    return f"Plain convolution: `{listed(plain)}`. Transposed: `{listed(transposed)}`."

@@ -957,7 +957,6 @@ function keyHints() {
     ["Space", "play"],
     ["← →", "step"],
     ["Home End", "ends"],
-    ["Esc", "let go"],
   ];
   return hints.flatMap(([key, does]) => [make("kbd", {}, key), ` ${does} `]);
 }

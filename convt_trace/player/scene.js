@@ -301,7 +301,14 @@ export class Scene {
       return `${output} is outside the output: ${input} * ${weight} = ${numbers} = ${format(product[row])} is cropped by padding`;
     }
     const sum = `${output} += ${input} * ${weight} = ${numbers}: ${format(before[row])} -> ${format(after[row])}`;
-    return this.completes(row) ? `${sum}${this.#ending(y[row])}` : sum;
+    return `${sum}${this.completes(row) ? this.#ending(y[row]) : ""}${this.#flippedPlace(w[row])}`;
+  }
+
+  /** When gathering: where the tap stands in the flipped kernel. */
+  #flippedPlace(cell) {
+    if (this.order !== "gather") return "";
+    const [, ...places] = this.weight.place(cell);
+    return `; in the flipped kernel this tap is at place ${places.slice(3 - this.dims).join(",")}`;
   }
 
   #ending(cell) {

@@ -10,6 +10,7 @@ from convt_trace import words
 from convt_trace.case import Case
 from convt_trace.player.mount import player
 from convt_trace.player.scene import CHANNELS, GROUPS, View, chosen
+from convt_trace.reference import compare, plain_conv
 from convt_trace.settings import MOST_TYPED, Settings, SettingsError, from_query, to_query
 from convt_trace.ui import address, controls, shell
 
@@ -41,7 +42,7 @@ def page() -> None:
     for problem in st.session_state.problems:
         st.warning(problem, icon=":material/link_off:")
     case = case_of(settings)
-    _head(case)
+    _head(settings, case)
     view = _player(case)
     _more(case)
     shown = {} if view.order == "scatter" else {"order": view.order}
@@ -60,11 +61,13 @@ def _load() -> None:
     controls.load(settings)
 
 
-def _head(case: Case) -> None:
+def _head(settings: Settings, case: Case) -> None:
     st.markdown("#### ConvTranspose, one multiply-accumulate at a time")
     # Not st.code: its highlighter is 440 kB of JavaScript, for one line.
     st.markdown(f"`{case.line()}`")
     st.caption(words.counts(case))
+    if controls.preset_of(settings) == "pair":
+        st.markdown(words.beside_plain_conv(plain_conv(case), compare(case).torch))
 
 
 def _player(case: Case) -> View:
