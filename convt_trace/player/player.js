@@ -1007,11 +1007,15 @@ function describeSum(sum) {
   return lines;
 }
 
-/** Load plotly once per page, however many players there are. */
+/** Load plotly once per page, however many players there are; the page's head may have begun. */
 function loadPlotly(url) {
   if (window.Plotly) return Promise.resolve();
   window.convtPlotly ??= new Promise((done, fail) => {
-    document.head.append(make("script", { src: url, onload: done, onerror: () => fail(new Error(`${url} did not load`)) }));
+    const begun = [...document.scripts].find((script) => script.src === url);
+    const script = begun ?? make("script", { src: url });
+    script.addEventListener("load", done);
+    script.addEventListener("error", () => fail(new Error(`${url} did not load`)));
+    if (!begun) document.head.append(script);
   });
   return window.convtPlotly;
 }
