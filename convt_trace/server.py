@@ -2,7 +2,7 @@
 
 Streamlit sends its JavaScript as it lies on the disk. That is several megabytes for every new
 browser, and a class opens the link at the same moment. `Frontdoor` compresses each file once, keeps
-the bytes, and has the page start plotly.js before Streamlit gets to it. The app::
+the bytes, and tells the browser with the first answer which scripts the page will ask for. The app::
 
     app = st.App(__file__, routes=server.routes(), middleware=server.middleware())
 
@@ -161,21 +161,17 @@ class Frontdoor:
             scope = {**scope, "path": root + path}
         if path.startswith(_COMPRESSED_PATHS):
             await self._file(path, scope, receive, send)
-        elif scope["method"] == "GET" and "text/html" in Headers(scope=scope).get("accept", ""):
-            await self._page(root + self._base, scope, send)
         else:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, _editing(send, self._announce(root)))
 
-    async def _page(self, base: str, scope: Scope, send: Send) -> None:
-        """Answer with a page that starts plotly.js while Streamlit's own scripts are on their way."""
-        status, raw, body = await _ask(self._app, _plain(scope))
-        headers = MutableHeaders(raw=raw)
-        if status == 200 and headers.get("content-type", "").startswith("text/html"):
-            body = body.replace(b"<head>", b"<head>" + _early(base).encode(), 1)
-            headers["Content-Length"] = str(len(body))
-            for name in ("ETag", "Last-Modified"):  # those of Streamlit's file, not of this page
-                del headers[name]
-        await _answer(send, status, headers, body)
+    def _announce(self, root: str) -> _Edit:
+        """Return an edit that names the page's scripts, if the answer is a page."""
+
+        def edit(status: int, headers: MutableHeaders) -> None:
+            if status == 200 and headers.get("content-type", "").startswith("text/html"):
+                headers.append("Link", _preloads(root + self._base))
+
+        return edit
 
     async def _file(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         asked = Headers(scope=scope)
@@ -184,7 +180,8 @@ class Frontdoor:
         if not whole or encoding is None:
             await self._app(scope, receive, _editing(send, _vary))
             return
-        plain = _plain(scope)
+        # Without Accept-Encoding nobody further in compresses it as well.
+        plain = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"accept-encoding"]}
         status, raw, _ = await _ask(self._app, {**plain, "method": "HEAD"})
         headers = MutableHeaders(raw=raw)
         if status == 304:
@@ -281,21 +278,16 @@ def encoding_for(header: str) -> str | None:
     return next(taken, None)
 
 
-def _early(base: str) -> str:
-    """Return what a page's head starts early: plotly.js runs, the player's modules are fetched.
-
-    plotly.js takes most of a second to start on a slow machine, and Streamlit's own start leaves
-    that time idle while it waits for the server.
-    """
+def _preloads(base: str) -> str:
+    """Return the Link header of a page: what it will ask for, before it knows that it will."""
     modules = sorted(path.name for path in _PLAYER_FOLDER.glob("*.js"))
-    fetched = [f'<link rel="modulepreload" href="{base}{PLAYER}/{name}">' for name in modules]
-    script = f'<script async fetchpriority="high" src="{base}{PLOTLY_URL}"></script>'
-    return script + "".join(fetched)
-
-
-def _plain(scope: Scope) -> Scope:
-    """Return a request without Accept-Encoding: nobody further in compresses the answer."""
-    return {**scope, "headers": [h for h in scope["headers"] if h[0] != b"accept-encoding"]}
+    return ", ".join(
+        [
+            f"<{base}{PLAYER}/player.css>; rel=preload; as=style",
+            f"<{base}{PLOTLY_URL}>; rel=preload; as=script",
+            *(f"<{base}{PLAYER}/{name}>; rel=modulepreload" for name in modules),
+        ]
+    )
 
 
 def _worth_it(headers: Headers) -> bool:
