@@ -47,6 +47,7 @@ def positional_warning(op: str, positional: Sequence[Any]) -> str | None:
     >>> positional_warning("conv_transpose1d", ["x", "w", None, 2, 1])
     """
     dims = op[-2:]
+    order: tuple[str, ...]
     if op.startswith("ConvTranspose"):
         order, conv = _MODULE, f"nn.Conv{dims} takes (..., padding, dilation, groups, bias)"
         here = f"nn.{op} takes (..., output_padding, groups, bias, dilation)"
@@ -266,7 +267,9 @@ class Call:
         kernel = changed.get("kernel_size", self.kernel_size)
         if kernel is None and self.weight is not None and len(self.weight) > 2:
             kernel = tuple(self.weight[2:])
-        ins = changed.get("in_channels", self.in_channels or (self.weight or [None])[0])
+        ins = changed.get("in_channels", self.in_channels)
+        if ins is None and self.weight is not None and len(self.weight) > 0:
+            ins = self.weight[0]
         outs = changed.get("out_channels", self.out_channels)
         if outs is None and self.weight is not None and len(self.weight) > 1:
             outs = self.weight[1] * self.groups
@@ -369,10 +372,12 @@ def _channels(match: re.Match[str], call: Call) -> _Told:
             "Swap the weight's first two axes" + (" inside each group." if groups > 1 else "."),
             _swapped(weight, groups),
         )
-    if len(x) == dims + 2 and x[-1] == ins:
+    if len(x) == dims + 2 and x[-1] == ins and (dims == 1 or x[-1] != x[-2]):
         plain += " x looks like channels last; torch wants the channels in axis 1."
         return plain, "x", "Move the channels to axis 1.", "x = x.movedim(-1, 1)"
-    plain += " After a torch.cat, or a layer before this one that changed its width, count the channels again."
+    plain += (
+        " After a torch.cat, or a layer before this one that changed its width, count them again."
+    )
     return _rebuilt(plain, weight, given, call)
 
 
@@ -404,14 +409,24 @@ def _rebuilt(plain: str, weight: list[int], given: int, call: Call) -> _Told:
 
 
 def _output_padding(match: re.Match[str], call: Call) -> _Told:
-    found = {
-        name: int(value)
-        for name, value in re.findall(r"(\w+_(?:depth|height|width)): (\d+)", match[0])
-    }
-    axes = [axis for axis in ("depth", "height", "width") if f"stride_{axis}" in found]
-    axes = axes[-(call.known_dims or len(axes)) :]
-    most = tuple(max(found[f"stride_{axis}"], found[f"dilation_{axis}"]) - 1 for axis in axes)
-    given = tuple(found[f"output_padding_{axis}"] for axis in axes)
+    found: dict[str, list[int]] = {}
+    for name, value in re.findall(r"(\w+)_(?:depth|height|width): (\d+)", match[0]):
+        found.setdefault(name, []).append(int(value))
+    return _less_output_padding(found, call)
+
+
+def _output_padding_here(match: re.Match[str], call: Call) -> _Told:
+    """Explain this project's own wording, which has a tuple for each parameter."""
+    names = ("output_padding", "stride", "dilation")
+    return _less_output_padding({name: _numbers(match[n]) for n, name in enumerate(names, 1)}, call)
+
+
+def _less_output_padding(found: dict[str, list[int]], call: Call) -> _Told:
+    # torch speaks of a 1-D layer as of one row, so only the last axes are the layer's.
+    last = -(call.known_dims or len(found["stride"]))
+    strides, dilations = found["stride"][last:], found["dilation"][last:]
+    given = tuple(found["output_padding"][last:])
+    most = tuple(max(s, d) - 1 for s, d in zip(strides, dilations))
     fitting = tuple(map(min, given, most))
     return (
         "output_padding picks one of the sizes that a strided Conv folds onto the same input size; "
@@ -771,7 +786,9 @@ _ERRORS: tuple[tuple[str, Callable[[re.Match[str], Call], _Told]], ...] = (
         rf"weight of size {_SIZE}, expected input{_SIZE} to have (\d+) channels, but got (\d+)",
         _channels,
     ),
-    (r"output padding must be smaller than either stride or dilation.*", _output_padding),
+    (r"output padding must be smaller than.* dilation_width: \d+", _output_padding),
+    (r"output padding must be smaller than.*=\((.*?)\), stride=\((.*?)\), dilation=\((.*?)\)",
+     _output_padding_here),
     (r"expected scalar type (\w+) but found (\w+)", _dtypes),
     (r"Input type \((?:CPU|torch\.)(\w+?)(?:Type|Tensor)\) and weight type \(torch\.(\w+?)Tensor\)", _dtypes),
     (r"not implemented for '(\w+)'", _no_kernel),
