@@ -141,7 +141,7 @@ def padding_ignored(case: Case, plan: Plan) -> Plan | None:
 
 def output_padding_zeros(case: Case, plan: Plan) -> Plan | None:
     """Append zeros for output_padding, as its name suggests; in truth sums land there."""
-    return replace(plan, zeros=case.output_padding)
+    return replace(plan, zeros=case.output_padding) if any(case.output_padding) else None
 
 
 def output_padding_ignored(case: Case, plan: Plan) -> Plan | None:
@@ -655,7 +655,10 @@ class _Looking:
         return result[0] if self._case.unbatched else result
 
     def closest(self) -> Match | None:
-        """Return the reading whose shape is nearest, and of those the one whose numbers are."""
+        """Return the reading whose shape is nearest, and of those the one whose numbers are.
+
+        A reading that makes no difference for this case is none.
+        """
         ranked = []
         for reading in READINGS:
             plan = self._plan((reading,))
@@ -669,7 +672,11 @@ class _Looking:
         if nearest != (0, 0):
             reading, plan = candidates[0]
             return Match((reading,), self._in_shape(self._computed.output(plan)))
+        right = self._computed.output(self._right)
         results = [(reading, self._computed.output(plan)) for reading, plan in candidates]
+        results = [(reading, r) for reading, r in results if not np.array_equal(r, right, True)]
+        if not results:
+            return None
         with np.errstate(all="ignore"):
             off = [np.nansum(np.abs(r.reshape(-1) - self._wide.reshape(-1))) for _, r in results]
         reading, result = results[int(np.argmin(off))]

@@ -251,6 +251,7 @@ def convs(draw: st.DrawFn) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @moderate
 @given(convs(), st.data())
 def test_a_plain_convolution_adds_up_to_torchs_numbers(call: tuple[Any, ...], data):
