@@ -53,6 +53,10 @@ def get(reader: Reader, owner: Any, name: str) -> Any:
         if name in owner.attributes:
             return owner.attributes[name]
         raise AttributeError(f"'function' object has no attribute '{name}'")
+    if isinstance(owner, values.Function) and name == "__name__":
+        return owner.name.rsplit(".", 1)[-1]
+    if isinstance(owner, values.Bound):
+        return get(reader, owner.function, name)
     return _host(reader, owner, name)
 
 

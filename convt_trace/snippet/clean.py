@@ -229,7 +229,8 @@ def _prompts(lines: Lines) -> Lines:
     lines = [re.sub(r"^(?:>\s)+", "", line) if _quoted(lines) else line for line in lines]
     if not any(_PROMPT.match(line) or _OUT.match(line) for line in lines):
         return lines
-    doctest = any(re.match(r"^\s*>>>", line) for line in lines)
+    # Where continuation lines have prompts too, a line without one is an output.
+    doctest = any(re.match(r"^\s*>>>", line) or _MORE.match(line) for line in lines)
     kept, after = [], ""
     for line in lines:
         start, more = _PROMPT.match(line), _MORE.match(line)
@@ -313,7 +314,7 @@ def _python2(lines: Lines) -> Lines:
 _OUTPUT = re.compile(
     r"^\s*(?:tensor\(|Parameter containing|torch\.Size\(|array\(|\(?\d[\d.,\s)e+-]*$|[\[\]()\s]+$"
     r"|\[+\s*-?[\d.]|-?\d+\.\d*(?:e[+-]\d+)?[,\s]|Output\b|Traceback|File \"|\w*(?:Error|Warning)\b"
-    r"|grad_fn|\.\.\.|>|[A-Z][\w]*\($|\(\w+\): |Sequential\(|ConvTranspose\dd\(|=+$|-{3,}$|#{1,6} )"
+    r"|\d+ loops|grad_fn|\.\.\.|>|[A-Z][\w]*\($|\(\w+\): |Sequential\(|ConvTranspose\dd\(|=+$|-{3,}$|#{1,6} )"
 )
 _PROSE = re.compile(r"^\s*(?:[-*] |\d+\. )?\(?[^\W\d_][\w'\u2019-]*[,:;.!?]?(?:\s+[\w'\u2019(),:;.!?/\"*`-]+)*\s*$")
 
@@ -370,14 +371,16 @@ def _without_tracebacks(lines: Lines, taken: list[int]) -> Lines:
 
 def _output_at(lines: Lines, lineno: int) -> range | None:
     """Return the lines of the output or prose that the parser stumbled over, around ``lineno``."""
+    found = None
     for start in _upwards(lines, min(lineno, len(lines))):
         line = lines[start - 1]
-        if not (_looks_like_output(line) or _looks_like_prose(line)):
-            continue
-        end = _end_of_block(lines, start)
-        if start <= lineno <= end + 1:
-            return range(start, max(end, start) + 1)
-    return None
+        if _looks_like_output(line) or _looks_like_prose(line):
+            end = _end_of_block(lines, start)
+            if start <= lineno <= end + 1:
+                found = range(start, max(end, start) + 1)  # and on: it may open further up
+        elif found is not None:
+            break
+    return found
 
 
 def _upwards(lines: Lines, lineno: int) -> Iterator[int]:

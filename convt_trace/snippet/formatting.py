@@ -45,10 +45,7 @@ def to_str(reader: Reader, value: Any) -> str:
         return str(value.args[0]) if len(value.args) == 1 else to_repr(reader, value.args)
     if isinstance(value, BaseException):
         return str(value)
-    if isinstance(value, np.ndarray):
-        _bound_array(reader, value)
-        return str(value)
-    if isinstance(value, (np.generic, torch.Tensor)):
+    if isinstance(value, (np.ndarray, np.generic, np.dtype, torch.device, torch.Tensor)):
         _bound_array(reader, value)
         return str(value)
     return to_repr(reader, value)
@@ -61,7 +58,9 @@ def to_repr(reader: Reader, value: Any, depth: int = 0) -> str:
         raise Refused("a list nested too deeply to print", "Print its parts.")
     if isinstance(value, torch.nn.Module):
         return _module(reader, value)
-    if type(value) is torch.Size or isinstance(value, (bool, int, float, str, type(None))):
+    if type(value).__name__ == "_IncompatibleKeys" or type(value) is torch.Size:
+        return repr(value)
+    if isinstance(value, (bool, int, float, str, type(None))):
         return repr(value)
     if isinstance(value, (list, tuple, dict, set, frozenset, deque)):
         text = _container(reader, value, depth)
@@ -142,8 +141,6 @@ def _own(reader: Reader, value: Any) -> str:
         raise Refused(f"{value.path} is not read", "Leave it out, or write its numbers into the text.")
     if isinstance(value, torch.autograd.graph.Node):
         return f"<{value.name()} object at 0x7f0000000000>"
-    if type(value).__name__ == "_IncompatibleKeys":
-        return repr(value)
     return f"<{type(value).__name__.lower()} object>"
 
 
