@@ -6,10 +6,15 @@ Each attempt has a name; what may happen instead of a refusal is only an error o
 from __future__ import annotations
 
 import ast
+import json
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from convt_trace.snippet import LIMITS, SnippetError, interpreter, read_snippet
 
@@ -240,9 +245,9 @@ BOMBS = {
 }  # fmt: skip
 
 
-def attempt(source: str) -> SnippetError:
+def attempt(source: str, isolated: bool = False) -> SnippetError:
     with pytest.raises(SnippetError) as caught:
-        read_snippet(source)
+        read_snippet(source, isolated=isolated)
     return caught.value
 
 
@@ -250,15 +255,102 @@ def attempt(source: str) -> SnippetError:
 def test_escape_is_refused(name: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     error = attempt(T + ESCAPES[name].format(out=out))
-    assert error.type in ("Refused", "TypeError", "AttributeError", "NameError", "ValueError")
+    assert error.type in (
+        "Refused", "TypeError", "AttributeError", "NameError", "ValueError", "NothingToExplain"
+    )  # fmt: skip
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_bomb_is_refused_at_its_line(name: str) -> None:
-    error = attempt(T + BOMBS[name])
+    """The line is known: the reader's own checks met it, not the kernel's limits behind them."""
+    error = attempt(T + BOMBS[name], isolated=True)
     assert error.type in ("Refused", "RuntimeError", "OverflowError"), error
     assert error.lineno is not None and error.lineno > 4
+
+
+def test_the_kernel_ends_what_no_check_foresaw() -> None:
+    """With the reader's own clock and memory checks off, the process is ended and the rest kept."""
+    limits = replace(LIMITS, seconds=1e9, steps=10**12, hard_seconds=0.5)
+    with pytest.raises(SnippetError) as caught:
+        read_snippet("print(1)\nwhile True: pass", isolated=True, limits=limits)
+    assert caught.value.type == "Refused" and caught.value.reading.printed == "1\n"
+    blind = replace(LIMITS, live_bytes=10**12, tensor_elements=10**12, elements_in_sum=10**14)
+    with pytest.raises(SnippetError) as caught:
+        read_snippet("import torch\ntorch.ones(10**9)", isolated=True, limits=blind)
+    assert caught.value.type == "Refused" and "memory" in caught.value.message
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.text(alphabet=st.sampled_from("abfx019 .,:;=+-*/()[]{}'\"#\n\t\\%@<>!_é“"), max_size=60))
+def test_any_text_meets_only_the_readers_own_error(text: str) -> None:
+    with suppress(SnippetError):
+        read_snippet(text)
+
+
+def _trees() -> st.SearchStrategy[str]:
+    """Expressions and statements over the names and calls that texts use."""
+    names = st.sampled_from(
+        "x y torch nn F np print len range m layer int str list dict zip super type".split()
+    )
+    atoms = st.one_of(
+        names,
+        st.integers(-3, 300).map(str),
+        st.sampled_from(
+            ["'a'", "None", "True", "1.5", "1j", "[]", "()", "{}", "...", "x.shape", "x.data", "-1",
+             "torch.float64", "nn.Conv1d(1, 1, 1)", "torch.ones(1, 1, 3)", "nn.ConvTranspose1d(1, 1, 2)",
+             "np.arange(4)", "F.conv_transpose1d", "nn.Module", "torch.Size([2])", "b'a'"]
+        ),
+    )  # fmt: skip
+    methods = st.sampled_from(
+        "view sum numpy item append format split size fill_ keys weight apply forward __class__ T "
+        "reshape permute backward grad data tolist unsqueeze expand repeat".split()
+    )
+    operators = st.sampled_from("+ - * / // % ** @ << >> & | == != < in is and or".split())
+
+    def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        return st.one_of(
+            st.tuples(inner, operators, inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
+            st.tuples(inner, methods).map(lambda t: f"({t[0]}).{t[1]}"),
+            st.tuples(inner, st.lists(inner, max_size=3)).map(lambda t: f"{t[0]}({', '.join(t[1])})"),
+            st.tuples(inner, inner).map(lambda t: f"{t[0]}[{t[1]}]"),
+            st.tuples(inner, inner).map(lambda t: f"{t[0]}[{t[1]}:]"),
+            st.lists(inner, max_size=3).map(lambda t: f"[{', '.join(t)}]"),
+            st.tuples(inner, inner).map(lambda t: f"[{t[0]} for y in {t[1]}]"),
+            st.tuples(inner, inner).map(lambda t: f"{{{t[0]}: {t[1]}}}"),
+            inner.map(lambda t: f"(lambda x: {t})"),
+            inner.map(lambda t: f"f'{{{t}}}'" if "'" not in t else t),
+            st.tuples(inner, inner, inner).map(lambda t: f"({t[0]} if {t[1]} else {t[2]})"),
+        )
+
+    expressions = st.recursive(atoms, larger, max_leaves=8)
+    statements = st.one_of(
+        expressions,
+        st.tuples(names, expressions).map(lambda t: f"{t[0]} = {t[1]}"),
+        st.tuples(names, expressions).map(lambda t: f"{t[0]} += {t[1]}"),
+        st.tuples(expressions, expressions).map(lambda t: f"for y in {t[0]}: {t[1]}"),
+        st.tuples(expressions, expressions).map(lambda t: f"try: {t[0]}\nexcept Exception as e: {t[1]}"),
+        st.tuples(names, expressions).map(lambda t: f"class {t[0]}(nn.Module):\n    a = {t[1]}"),
+        st.tuples(names, expressions).map(lambda t: f"def {t[0]}(x): return {t[1]}"),
+        st.tuples(expressions, expressions).map(lambda t: f"({t[0]}).a = {t[1]}"),
+        st.tuples(expressions, expressions).map(lambda t: f"del ({t[0]})[{t[1]}]"),
+        st.tuples(expressions, expressions).map(lambda t: f"with {t[0]}: {t[1]}"),
+        expressions.map(lambda t: f"assert {t}"),
+        expressions.map(lambda t: f"raise {t}"),
+    )
+    return st.lists(statements, min_size=1, max_size=6).map("\n".join)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(_trees())
+def test_any_tree_meets_only_the_readers_own_error(text: str) -> None:
+    """Whatever is put together, the reader answers, and its answer can be written as JSON."""
+    quick = replace(LIMITS, steps=20_000, tensor_elements=100_000, seconds=1.0)
+    try:
+        answer: object = read_snippet("import torch\nx = torch.ones(1, 1, 3)\n" + text, limits=quick)
+    except SnippetError as error:
+        answer = error
+    json.dumps(answer.to_json())  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
