@@ -39,7 +39,7 @@ def _explain(file: str, cell: tuple[int, ...] | None, as_json: bool) -> int:
     except (OSError, UnicodeDecodeError) as error:
         print(f"{file}: {error}", file=sys.stderr)
         return 2
-    error = None
+    error: SnippetError | None = None
     try:
         reading = read_snippet(source, isolated=True)
     except SnippetError as raised:
@@ -60,7 +60,9 @@ def answer(reading: Reading, cell: tuple[int, ...] | None = None) -> str:
     """Return a reading as plain text: every call, and one cell's sum for each transposed one."""
     parts = [_call_text(call, cell) for call in reading.calls]
     parts += [f"{one}." for one in reading.definitions]
-    parts += [f"line {note.line}: {note.text}" if note.line else note.text for note in reading.notes]
+    parts += [
+        f"line {note.line}: {note.text}" if note.line else note.text for note in reading.notes
+    ]
     if reading.printed:
         parts.append("printed:\n" + reading.printed.rstrip("\n"))
     return "\n\n".join(parts)

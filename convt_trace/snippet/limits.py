@@ -139,7 +139,8 @@ class Budget:
         self.items += items
         if self.items > self.limits.items_in_sum:
             raise Refused(
-                f"more than {self.limits.items_in_sum:,} list elements in sum", "Use fewer elements."
+                f"more than {self.limits.items_in_sum:,} list elements in sum",
+                "Use fewer elements.",
             )
 
     def tensor(self, elements: int, itemsize: int = 4) -> None:

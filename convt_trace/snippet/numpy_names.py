@@ -64,7 +64,9 @@ def np_action(function: Callable[..., Any], bound: Bound) -> Action:
             if name in kwargs:
                 raise Refused(f"the argument {name}=", "Assign the result instead.")
         for one in [*args, *kwargs.values()]:
-            if one is object or (isinstance(one, str) and one.strip("<>=|@") in ("O", "object", "V")):
+            if one is object or (
+                isinstance(one, str) and one.strip("<>=|@") in ("O", "object", "V")
+            ):
                 raise Refused("an array of objects", "Use numbers.")
         bound(reader, args, kwargs)
         result = function(*args, **kwargs)
@@ -157,8 +159,11 @@ def generator_methods() -> dict[str, Action]:
 
 def drawn_size(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     """Whatever integers or tuples stand among the arguments may be the size."""
-    sizes = [prod(abs(n) for n in one if isinstance(n, int))
-             for one in [*args, *kwargs.values()] if isinstance(one, (tuple, list))]
+    sizes = [
+        prod(abs(n) for n in one if isinstance(n, int))
+        for one in [*args, *kwargs.values()]
+        if isinstance(one, (tuple, list))
+    ]
     whole = [abs(one) for one in [*args, *kwargs.values()] if isinstance(one, (int, np.integer))]
     sizes.append(kwargs["size"] if isinstance(kwargs.get("size"), int) else 0)
     sizes.append(min(max(whole, default=1), reader.budget.limits.tensor_elements))
@@ -257,8 +262,14 @@ def numpy_table() -> dict[str, Any]:
         table[f"numpy.{name}"] = values.Type(
             f"numpy.{name}", np_action(scalar, lists_too), (scalar,), f"<class 'numpy.{name}'>"
         )
-    for alias, name in {"float_": "float64", "int_": "int64", "double": "float64",
-                        "single": "float32", "half": "float16", "bool_": "bool"}.items():
+    for alias, name in {
+        "float_": "float64",
+        "int_": "int64",
+        "double": "float64",
+        "single": "float32",
+        "half": "float16",
+        "bool_": "bool",
+    }.items():
         if f"numpy.{name}" in table:
             table[f"numpy.{alias}"] = table[f"numpy.{name}"]
     table["numpy.bool_"] = table["numpy.bool"] = values.Type(
@@ -285,8 +296,12 @@ def numpy_table() -> dict[str, Any]:
     for name in ("norm", "inv", "det", "pinv", "matrix_rank", "solve"):
         path = f"numpy.linalg.{name}"
         table[path] = values.Function(path, np_action(getattr(np.linalg, name), cubic))
-    for name in ("assert_allclose", "assert_array_equal", "assert_almost_equal",
-                 "assert_array_almost_equal"):
+    for name in (
+        "assert_allclose",
+        "assert_array_equal",
+        "assert_almost_equal",
+        "assert_array_almost_equal",
+    ):
         path = f"numpy.testing.{name}"
         table[path] = values.Function(path, np_action(getattr(np.testing, name), lists_too))
     table["numpy.ogrid"] = _Grid(False)

@@ -34,11 +34,16 @@ def plain(function: Callable[..., Any]) -> Action:
     return act
 
 
-# -- builtins ---------------------------------------------------------------------------------------
+# -- builtins -------------------------------------------------------------------------------------
 
 
 def _print(
-    reader: Reader, *args: Any, sep: Any = " ", end: Any = "\n", file: Any = None, flush: Any = False
+    reader: Reader,
+    *args: Any,
+    sep: Any = " ",
+    end: Any = "\n",
+    file: Any = None,
+    flush: Any = False,
 ) -> None:
     from convt_trace.snippet.formatting import to_str
 
@@ -293,7 +298,9 @@ def _isinstance(reader: Reader, value: Any, kinds: Any) -> bool:
     if isinstance(kinds, (tuple, list)):
         return any(_isinstance(reader, value, kind) for kind in kinds)
     if isinstance(kinds, values.UserClass):
-        cls = value.cls if isinstance(value, values.Instance) else getattr(value, "user_class", None)
+        cls = (
+            value.cls if isinstance(value, values.Instance) else getattr(value, "user_class", None)
+        )
         return isinstance(cls, values.UserClass) and cls.is_a(kinds)
     if isinstance(kinds, values.Type):
         return isinstance(value, kinds.types) and not isinstance(value, values.Own)
@@ -466,7 +473,7 @@ def error_type(cls: type[BaseException]) -> values.Type:
     return values.Type(cls.__name__, make, types=(cls,), shown=f"<class '{cls.__name__}'>")
 
 
-# -- modules ----------------------------------------------------------------------------------------
+# -- modules --------------------------------------------------------------------------------------
 
 _MATH = """ceil floor sqrt exp log log2 log10 log1p expm1 sin cos tan asin acos atan atan2 sinh cosh
 tanh fabs fmod hypot isnan isinf isfinite copysign radians degrees trunc erf erfc gamma lgamma isclose
@@ -637,7 +644,7 @@ def _shuffle(reader: Reader, value: Any) -> None:
         reader.random.python.shuffle(value)
 
 
-# -- methods of plain values ------------------------------------------------------------------------
+# -- methods of plain values ----------------------------------------------------------------------
 
 
 def _checked(function: Callable[..., Any], growth: Callable[..., int] | None = None) -> Action:
@@ -665,7 +672,7 @@ rpartition removeprefix removesuffix casefold isidentifier""".split()
 
 
 def _join(reader: Reader, args: Args, kwargs: Kwargs) -> str:
-    parts = []
+    parts: list[str] = []
     total = 0
     for one in reader.iterate(args[1]):
         if not isinstance(one, str):
@@ -780,7 +787,10 @@ def method_tables() -> list[tuple[type | tuple[type, ...], dict[str, Action]]]:
         (str, text),
         (list, tables),
         (tuple, {"index": _search("index"), "count": _search("count")}),
-        (collections.Counter, {"most_common": _checked(collections.Counter.most_common), **mapping}),
+        (
+            collections.Counter,
+            {"most_common": _checked(collections.Counter.most_common), **mapping},
+        ),
         (dict, mapping),
         (set, {**unique, "update": _update}),
         (collections.deque, deque),

@@ -331,7 +331,9 @@ def _plain_sums(call: Call) -> tuple[np.ndarray, np.ndarray]:
     x = wide(call.x if call.x.ndim == dims + 2 else call.x[None])
     out = call.output if call.output.ndim == dims + 2 else call.output[None]
     # One zero more per side than padding asks for where "same" padding is uneven costs nothing.
-    x = np.pad(x, [(0, 0), (0, 0), *((p, p + k) for p, k in zip(call.padding, call.weight.shape[2:]))])
+    x = np.pad(
+        x, [(0, 0), (0, 0), *((p, p + k) for p, k in zip(call.padding, call.weight.shape[2:]))]
+    )
     weight = wide(call.weight)
     groups, ins, outs = call.groups, weight.shape[1], weight.shape[0] // max(call.groups, 1)
     total = np.zeros(out.shape, dtype=x.dtype)

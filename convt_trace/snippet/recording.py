@@ -71,9 +71,7 @@ class Builder:
 
     def reading(self) -> Reading:
         """Return what has arrived so far."""
-        calls = [
-            self._call(one, number in self._random) for number, one in enumerate(self._calls)
-        ]
+        calls = [self._call(one, number in self._random) for number, one in enumerate(self._calls)]
         return Reading(
             calls=tuple(calls),
             printed="".join(self._printed),
@@ -114,7 +112,7 @@ class Recorder:
         self._inputs_wanted: list[torch.Tensor] = []
         self.last_convs = 0
 
-    # -- text ---------------------------------------------------------------------------------------
+    # -- text -------------------------------------------------------------------------------------
 
     def note(self, line: int, text: str) -> None:
         """Keep a note."""
@@ -130,7 +128,7 @@ class Recorder:
         self.budget.printed(len(text))
         self.send(("print", text))
 
-    # -- layers -------------------------------------------------------------------------------------
+    # -- layers -----------------------------------------------------------------------------------
 
     def constructed(self, module: torch.nn.Module, line: int, column: int) -> None:
         """Remember where a layer was made; it is kept alive so that its identity stays its own."""
@@ -143,7 +141,7 @@ class Recorder:
         if id(module) in self.constructed_at:
             self.ran.add(self.constructed_at[id(module)])
 
-    # -- convolutions -------------------------------------------------------------------------------
+    # -- convolutions -----------------------------------------------------------------------------
 
     @contextmanager
     def watch(self, reader: Reader, origin: str) -> Iterator[None]:
@@ -151,8 +149,14 @@ class Recorder:
         with _Watch(self, reader, origin):
             yield
 
-    def call(self, reader: Reader, op: str, origin: str, run: Callable[[], torch.Tensor],
-             given: dict[str, Any]) -> torch.Tensor:
+    def call(
+        self,
+        reader: Reader,
+        op: str,
+        origin: str,
+        run: Callable[[], torch.Tensor],
+        given: dict[str, Any],
+    ) -> torch.Tensor:
         """Bound, run and record one convolution."""
         check(self.budget, op, given)
         output = run()
@@ -220,7 +224,7 @@ class Recorder:
             self.send(("array", self._arrays[key], as_array(tensor, "tensor")))
         return self._arrays[key]
 
-    # -- gradients ----------------------------------------------------------------------------------
+    # -- gradients --------------------------------------------------------------------------------
 
     def differentiate(self, reader: Reader, run: Callable[[], Any], inputs: Any = ()) -> Any:
         """Run autograd; the gradient of a conv with respect to its input is recorded."""
@@ -232,9 +236,7 @@ class Recorder:
             self._inputs_wanted = []
             self._before_backward = self.budget.macs
 
-    def _listen(
-        self, reader: Reader, op: str, given: dict[str, Any], output: torch.Tensor
-    ) -> None:
+    def _listen(self, reader: Reader, op: str, given: dict[str, Any], output: torch.Tensor) -> None:
         """Listen for the gradient of a plain convolution: it is a transposed one.
 
         Only the gradients that the text asks for are of interest: of inputs it made itself.
@@ -306,7 +308,7 @@ def _digest(tensor: torch.Tensor) -> bytes:
     plain = tensor.detach().contiguous()
     mark = hashlib.blake2b(f"{plain.dtype}{tuple(plain.shape)}".encode(), digest_size=16)
     if plain.numel():
-        mark.update(plain.reshape(-1).view(torch.uint8).numpy())
+        mark.update(memoryview(plain.reshape(-1).view(torch.uint8).numpy()))
     return mark.digest()
 
 
@@ -317,7 +319,9 @@ def _per_dimension(value: Any, dims: int, given: dict[str, Any]) -> tuple[int, .
         return tuple(d * (k - 1) // 2 for d, k in zip(dilation, taps))
     if value == "valid":
         return (0,) * dims
-    numbers = tuple(int(one) for one in value) if isinstance(value, (tuple, list)) else (int(value),)
+    numbers = (
+        tuple(int(one) for one in value) if isinstance(value, (tuple, list)) else (int(value),)
+    )
     return numbers * dims if len(numbers) == 1 else numbers
 
 
@@ -338,14 +342,22 @@ class _Watch(TorchFunctionMode):
         self._recorder, self._reader, self._origin = recorder, reader, origin
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         op = FUNCTIONS.get(func)
         if op is None:
             return func(*args, **kwargs)
         return self._recorder.call(
-            self._reader, op, self._origin, lambda: func(*args, **kwargs), arguments(op, args, kwargs)
+            self._reader,
+            op,
+            self._origin,
+            lambda: func(*args, **kwargs),
+            arguments(op, args, kwargs),
         )
 
 
@@ -400,8 +412,10 @@ def check(budget: Budget, op: str, given: dict[str, Any]) -> None:
         # torch lays the products out before it adds them up, one batch item at a time.
         columns = prod(weight.shape[1:]) * positions * groups
         budget.room_for(columns * x.element_size())
-    macs = x.numel() * prod(weight.shape[1:]) if transposed else (
-        batch * channels * prod(sizes) * prod(weight.shape[1:])
+    macs = (
+        x.numel() * prod(weight.shape[1:])
+        if transposed
+        else (batch * channels * prod(sizes) * prod(weight.shape[1:]))
     )
     narrow = max(weight.shape[1], weight.shape[0] // groups) < _NARROW
     slow = _SLOWER if narrow else (1 if x.dtype in (torch.float32, torch.bfloat16) else 4)

@@ -48,7 +48,8 @@ def read(source: str, limits: Limits, run: Run | None, send: Send) -> None:
 def _put_back() -> Iterator[None]:
     """Put back the state that torch and numpy share between readings."""
     frames = sys.getrecursionlimit()
-    seed, dtype, options = torch.get_rng_state(), torch.get_default_dtype(), np.get_printoptions()
+    seed, dtype = torch.get_rng_state(), torch.get_default_dtype()
+    options: dict[str, Any] = dict(np.get_printoptions())
     enabled = torch.is_grad_enabled()
     sys.setrecursionlimit(max(frames, _FRAMES))
     try:

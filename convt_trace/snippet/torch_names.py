@@ -68,7 +68,7 @@ def _sizes(args: Args) -> list[int]:
     return _ints(list(args))
 
 
-# -- bounds -----------------------------------------------------------------------------------------
+# -- bounds ---------------------------------------------------------------------------------------
 
 
 def like_inputs(reader: Reader, args: Args, kwargs: Kwargs) -> None:
@@ -126,8 +126,12 @@ def counted(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     """``arange`` and ``range``."""
     numbers = [float(one) for one in args if isinstance(one, (int, float, np.number, torch.Tensor))]
     start = float(kwargs.get("start", numbers[0] if len(numbers) > 1 else 0))
-    end = float(kwargs.get("end", kwargs.get("stop", numbers[1] if len(numbers) > 1 else (
-        numbers[0] if numbers else 0))))
+    end = float(
+        kwargs.get(
+            "end",
+            kwargs.get("stop", numbers[1] if len(numbers) > 1 else (numbers[0] if numbers else 0)),
+        )
+    )
     step = float(kwargs.get("step", numbers[2] if len(numbers) > 2 else 1)) or 1.0
     count = abs((end - start) / step)
     reader.budget.tensor(int(count) + 2 if count < 1e18 else 10**18, 8)
@@ -210,8 +214,10 @@ def contraction(reader: Reader, args: Args, kwargs: Kwargs) -> None:
         total = prod(map(size_of, found))
     else:
         for letters, one in zip(inputs, found):
-            sizes.update((letter, max(size, sizes.get(letter, 1)))
-                         for letter, size in zip(letters, shape_of(one)))
+            sizes.update(
+                (letter, max(size, sizes.get(letter, 1)))
+                for letter, size in zip(letters, shape_of(one))
+            )
         total = prod(sizes.values())
     result = equation.replace(" ", "").split("->")[1] if "->" in equation else ""
     kept = prod(sizes.get(letter, 1) for letter in result)
@@ -340,7 +346,9 @@ def tally(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     """``bincount``, ``histc``: as many bins as said, or as the largest value."""
     found = tensors_in(args)
     top = int(found[0].max()) if found and size_of(found[0]) else 0
-    reader.budget.tensor(max([abs(top) + 1, *map(abs, _ints(list(args[1:]) + list(kwargs.values())))]), 8)
+    reader.budget.tensor(
+        max([abs(top) + 1, *map(abs, _ints(list(args[1:]) + list(kwargs.values())))]), 8
+    )
 
 
 def listing(reader: Reader, args: Args, kwargs: Kwargs) -> None:
@@ -390,7 +398,7 @@ def cubic(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     reader.budget.tensor(side * side + (size_of(found[0]) if found else 0), 8)
 
 
-# -- functions --------------------------------------------------------------------------------------
+# -- functions ------------------------------------------------------------------------------------
 
 _LIKE = """
 abs absolute acos arccos acosh add addcdiv addcmul all allclose amax amin aminmax angle any argmax
@@ -601,7 +609,9 @@ TENSOR_PROPERTIES: dict[str, Callable[[Any], Any]] = {
 
 _DTYPES = """float float16 float32 float64 half double bfloat16 int int8 int16 int32 int64 long short
 uint8 bool complex64 complex128 cfloat cdouble""".split()
-_CONSTANTS = "pi e inf nan contiguous_format channels_last channels_last_3d preserve_format strided".split()
+_CONSTANTS = (
+    "pi e inf nan contiguous_format channels_last channels_last_3d preserve_format strided".split()
+)
 
 
 def torch_table() -> dict[str, Any]:
@@ -613,7 +623,9 @@ def torch_table() -> dict[str, Any]:
         for name, bound in names.items():
             if hasattr(module, name):
                 path = f"{prefix}.{name}"
-                table[path] = values.Function(path, action(blank.get(name) or getattr(module, name), bound))
+                table[path] = values.Function(
+                    path, action(blank.get(name) or getattr(module, name), bound)
+                )
 
     put("torch", _TORCH, torch)
     put("torch.linalg", _LINALG, torch.linalg)

@@ -92,7 +92,7 @@ def _receive(connection: socket.socket, limits: Limits, builder: Builder) -> Non
         builder.add(("error", ("Refused", what, None, (), "Use smaller tensors.")))
 
 
-# -- messages ---------------------------------------------------------------------------------------
+# -- messages -------------------------------------------------------------------------------------
 
 
 def send(connection: socket.socket, message: Any) -> None:
@@ -115,7 +115,11 @@ class _Plain(pickle.Unpickler):
     }  # fmt: skip
 
     def find_class(self, module: str, name: str) -> Any:
-        if module in self._ALLOWED and not name.startswith("_") or name in ("_frombuffer", "_reconstruct"):
+        if (
+            module in self._ALLOWED
+            and not name.startswith("_")
+            or name in ("_frombuffer", "_reconstruct")
+        ):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"{module}.{name}")
 
@@ -150,7 +154,7 @@ def _take(connection: socket.socket, length: int, deadline: float) -> bytearray 
     return taken
 
 
-# -- the nursery, seen from outside -----------------------------------------------------------------
+# -- the nursery, seen from outside ---------------------------------------------------------------
 
 
 class Nursery:
@@ -213,7 +217,7 @@ def _the_nursery() -> Nursery:
         return _nursery
 
 
-# -- the nursery, from inside -----------------------------------------------------------------------
+# -- the nursery, from inside ---------------------------------------------------------------------
 
 
 def _warm(limits: Limits) -> None:
