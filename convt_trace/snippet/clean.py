@@ -316,7 +316,8 @@ def _python2(lines: Lines) -> Lines:
 _OUTPUT = re.compile(
     r"^\s*(?:tensor\(|Parameter containing|torch\.Size\(|array\(|\(?\d[\d.,\s)e+-]*$|[\[\]()\s]+$"
     r"|\[+\s*-?[\d.]|-?\d+\.\d*(?:e[+-]\d+)?[,\s]|Output\b|Traceback|File \"|\w*(?:Error|Warning)\b"
-    r"|\d+ loops|grad_fn|\.\.\.|>|[A-Z][\w]*\($|\(\w+\): |Sequential\(|ConvTranspose\dd\(|=+$|-{3,}$|#{1,6} )"
+    r"|\d+ loops|grad_fn|\.\.\.|>|[A-Z][\w]*\($|\(\w+\): |Sequential\(|ConvTranspose\dd\("
+    r"|=+$|-{3,}$|#{1,6} )"
 )
 _PROSE = re.compile(
     r"^\s*(?:[-*] |\d+\. )?\(?[^\W\d_][\w'\u2019-]*[,:;.!?]?(?:\s+[\w'\u2019(),:;.!?/\"*`-]+)*\s*$"

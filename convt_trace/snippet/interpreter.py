@@ -190,7 +190,7 @@ class Reader:
     def _as_load(
         self, target: ast.expr, scope: Scope
     ) -> tuple[Callable[[], Any], Callable[[Any], None]]:
-        """Return how to read and how to write the target of ``+=``; its parts are evaluated once."""
+        """Return how to read and write the target of ``+=``; its parts are evaluated once."""
         from convt_trace.snippet import attributes
 
         if isinstance(target, ast.Name):
@@ -921,7 +921,7 @@ _CONTAINERS = (
 
 
 def _call_line(node: ast.Call) -> int:
-    """Return the line Python itself gives a call: a method's name, where a chain goes over lines."""
+    """Return the line Python gives a call: a method's name, where a chain goes over lines."""
     function = node.func
     if isinstance(function, ast.Attribute) and function.lineno != function.end_lineno:
         return function.end_lineno or node.lineno

@@ -27,7 +27,8 @@ LAYERS = """
 Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d Linear Bilinear Identity
 ReLU ReLU6 LeakyReLU ELU SELU CELU GELU SiLU Mish Softplus Softsign Softshrink Hardshrink Hardtanh
 Hardswish Hardsigmoid LogSigmoid Sigmoid Tanh Tanhshrink Threshold PReLU RReLU GLU Softmax Softmin
-Softmax2d LogSoftmax BatchNorm1d BatchNorm2d BatchNorm3d InstanceNorm1d InstanceNorm2d InstanceNorm3d
+Softmax2d LogSoftmax BatchNorm1d BatchNorm2d BatchNorm3d InstanceNorm1d InstanceNorm2d
+InstanceNorm3d
 GroupNorm LayerNorm RMSNorm LocalResponseNorm Dropout Dropout1d Dropout2d Dropout3d AlphaDropout
 MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d
 AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d Flatten Unflatten
@@ -44,7 +45,8 @@ _READ = """in_channels out_channels kernel_size stride padding output_padding di
 padding_mode in_features out_features num_features eps momentum affine track_running_stats p inplace
 negative_slope normalized_shape num_groups num_channels size scale_factor mode align_corners
 output_size start_dim end_dim upscale_factor num_embeddings embedding_dim hidden_size input_size
-num_layers batch_first bidirectional training dim transposed reduction alpha value ceil_mode""".split()
+num_layers batch_first bidirectional training dim transposed reduction alpha value
+ceil_mode""".split()
 _SET = set(
     """stride padding output_padding dilation groups eps momentum p inplace negative_slope training
     kernel_size padding_mode in_channels out_channels""".split()
@@ -380,7 +382,7 @@ def base_attribute(reader: Reader, module: nn.Module, name: str) -> Any:
 
 
 def put_attribute(reader: Reader, module: nn.Module, name: str, value: Any) -> None:
-    """Do ``module.name = value`` as torch does: parameters, buffers and submodules are registered."""
+    """Do ``module.name = value`` as torch does: tensors and submodules are registered."""
     held = module.__dict__
     ready = "_parameters" in held
     if isinstance(value, (nn.Parameter, nn.Module)) and not ready:

@@ -308,7 +308,8 @@ def _specials() -> dict[str, Any]:
     for name in (
         "torch.cuda.manual_seed torch.cuda.manual_seed_all torch.cuda.synchronize "
         "torch.cuda.empty_cache torch.cuda.set_device torch.use_deterministic_algorithms "
-        "torch.set_num_threads torch.autograd.set_detect_anomaly torch.set_float32_matmul_precision "
+        "torch.set_num_threads torch.autograd.set_detect_anomaly "
+        "torch.set_float32_matmul_precision "
         "torch.autocast torch.cuda.amp.autocast torch.amp.autocast torch.set_default_device"
     ).split():
         note = "" if "manual_seed" in name else "does nothing here"

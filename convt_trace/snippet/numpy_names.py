@@ -85,10 +85,12 @@ def np_action(function: Callable[..., Any], bound: Bound) -> Action:
 _LIKE = """
 abs absolute add all allclose amax amin any arccos arcsin arctan arctan2 argmax argmin argsort
 array_equal around average bitwise_and bitwise_or ceil clip copy cos cosh cumprod cumsum diff divide
-equal exp expm1 fabs flip fliplr flipud floor floor_divide fmod full_like greater greater_equal hypot
+equal exp expm1 fabs flip fliplr flipud floor floor_divide fmod full_like greater greater_equal
+hypot
 imag invert isclose isfinite isinf isnan isscalar less less_equal log log10 log1p log2 logical_and
 logical_not logical_or max maximum mean median min minimum mod moveaxis multiply nan_to_num
-nanmax nanmean nanmin nansum ndim negative not_equal ones_like percentile power prod ptp quantile ravel
+nanmax nanmean nanmin nansum ndim negative not_equal ones_like percentile power prod ptp quantile
+ravel
 real reciprocal remainder reshape rint roll rollaxis rot90 round shape sign sin sinh size sort sqrt
 square squeeze std subtract sum swapaxes take tan tanh trace transpose tril triu true_divide trunc
 unique var where zeros_like empty_like expand_dims ascontiguousarray array asarray matrix
@@ -109,7 +111,8 @@ _NUMPY: dict[str, Bound] = {
     "diag": squared, "repeat": repeated, "tile": multiplied, "outer": outer, "kron": outer,
     "meshgrid": grid, "broadcast_to": expanded, "matmul": product, "dot": product, "inner": product,
     "vdot": product, "einsum": contraction, "tensordot": tensordot, "pad": np_padded,
-    "nonzero": listing, "argwhere": listing, "bincount": tally, "convolve": outer, "correlate": outer,
+    "nonzero": listing, "argwhere": listing, "bincount": tally, "convolve": outer,
+    "correlate": outer,
     "cross": lists_too, "take_along_axis": chosen, "insert": together, "delete": lists_too,
     "indices": first_sized,
 }  # fmt: skip

@@ -434,7 +434,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "max": _extreme(operator.gt, "max"), "sorted": _sorted, "any": _any, "all": _all, "abs": _abs,
     "round": _round, "pow": _pow, "divmod": _divmod, "iter": _iter, "next": _next,
     "isinstance": _isinstance, "issubclass": _issubclass, "getattr": _getattr, "hasattr": _hasattr,
-    "setattr": _setattr, "callable": _callable, "id": _id, "super": _super, "chr": _chr, "ord": _ord,
+    "setattr": _setattr, "callable": _callable, "id": _id, "super": _super, "chr": _chr,
+    "ord": _ord,
     "bin": _base(bin), "hex": _base(hex), "oct": _base(oct),
     "exit": lambda r, *a: _refused("exit"), "quit": lambda r, *a: _refused("quit"),
 }  # fmt: skip
@@ -447,13 +448,15 @@ NEVER = {
     "globals": "Use the names.", "locals": "Use the names.", "vars": "Use the attributes.",
     "dir": "Leave it out.", "breakpoint": "Leave it out.", "help": "Leave it out.",
     "memoryview": "Use a tensor.", "bytearray": "Use a tensor.", "delattr": "Use del.",
-    "hash": "Compare with ==.", "__builtins__": "Leave it out.", "__file__": "Files are out of reach.",
+    "hash": "Compare with ==.", "__builtins__": "Leave it out.",
+    "__file__": "Files are out of reach.",
     "classmethod_": "",
 }  # fmt: skip
 
 ERRORS = (
     Exception, BaseException, RuntimeError, ValueError, TypeError, IndexError, KeyError,
-    AttributeError, NameError, AssertionError, NotImplementedError, ZeroDivisionError, StopIteration,
+    AttributeError, NameError, AssertionError, NotImplementedError, ZeroDivisionError,
+    StopIteration,
     OverflowError, ArithmeticError, LookupError, ImportError, ModuleNotFoundError, OSError, IOError,
     FileNotFoundError, KeyboardInterrupt, SystemExit, UserWarning, DeprecationWarning, Warning,
     RuntimeWarning, MemoryError, TimeoutError, EOFError, UnboundLocalError, FloatingPointError,
@@ -476,7 +479,8 @@ def error_type(cls: type[BaseException]) -> values.Type:
 # -- modules --------------------------------------------------------------------------------------
 
 _MATH = """ceil floor sqrt exp log log2 log10 log1p expm1 sin cos tan asin acos atan atan2 sinh cosh
-tanh fabs fmod hypot isnan isinf isfinite copysign radians degrees trunc erf erfc gamma lgamma isclose
+tanh fabs fmod hypot isnan isinf isfinite copysign radians degrees trunc erf erfc gamma lgamma
+isclose
 modf""".split()
 
 
@@ -666,9 +670,9 @@ def _checked(function: Callable[..., Any], growth: Callable[..., int] | None = N
     return act
 
 
-_STR = """upper lower title capitalize strip lstrip rstrip split rsplit splitlines startswith endswith
-find rfind index count isdigit isalpha isalnum isnumeric islower isupper isspace swapcase partition
-rpartition removeprefix removesuffix casefold isidentifier""".split()
+_STR = """upper lower title capitalize strip lstrip rstrip split rsplit splitlines startswith
+endswith find rfind index count isdigit isalpha isalnum isnumeric islower isupper isspace swapcase
+partition rpartition removeprefix removesuffix casefold isidentifier""".split()
 
 
 def _join(reader: Reader, args: Args, kwargs: Kwargs) -> str:
@@ -761,13 +765,15 @@ def method_tables() -> list[tuple[type | tuple[type, ...], dict[str, Action]]]:
         __len__=_checked(str.__len__),
     )  # fmt: skip
     tables: dict[str, Action] = {
-        "append": _append, "extend": _extend, "insert": _checked(list.insert), "pop": _checked(list.pop),
+        "append": _append, "extend": _extend, "insert": _checked(list.insert),
+        "pop": _checked(list.pop),
         "clear": _checked(list.clear), "reverse": _checked(list.reverse), "sort": _sort,
         "copy": _checked(list.copy, len), "index": _search("index"), "count": _search("count"),
         "remove": _search("remove"), "__len__": _checked(list.__len__),
     }  # fmt: skip
     mapping: dict[str, Action] = {
-        "keys": _checked(lambda owner: owner.keys()), "values": _checked(lambda owner: owner.values()),
+        "keys": _checked(lambda owner: owner.keys()),
+        "values": _checked(lambda owner: owner.values()),
         "items": _checked(lambda owner: owner.items()), "get": _get,
         "pop": _checked(lambda owner, *rest: owner.pop(*rest)),
         "setdefault": _checked(lambda owner, *rest: owner.setdefault(*rest)),
@@ -777,7 +783,8 @@ def method_tables() -> list[tuple[type | tuple[type, ...], dict[str, Action]]]:
     }  # fmt: skip
     unique = {
         name: _checked(getattr(set, name))
-        for name in "add remove discard union intersection difference issubset issuperset pop".split()
+        for name in """add remove discard union intersection difference issubset issuperset
+        pop""".split()
     }
     deque = {
         name: _checked(getattr(collections.deque, name))

@@ -130,6 +130,30 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """A convolution that was called and did not run: what a picture of the mistake needs.
+
+    Attributes
+    ----------
+    op : str
+        As in `Call`.
+    stack : tuple of int
+        The lines that led there, outermost first.
+    input_shape, weight_shape, bias_shape : tuple of int or None
+        None where no tensor was given.
+    parameters : dict
+        The other arguments as they were given.
+    """
+
+    op: str
+    stack: Ints
+    input_shape: Ints | None
+    weight_shape: Ints | None
+    bias_shape: Ints | None
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Shown:
     """A bare expression at the top level, and what a notebook shows for it."""
 

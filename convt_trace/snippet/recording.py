@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from convt_trace.arrays import as_array
 from convt_trace.snippet.errors import Refused
 from convt_trace.snippet.limits import Budget
-from convt_trace.snippet.reading import Call, Definition, Note, Reading, Shown
+from convt_trace.snippet.reading import Attempt, Call, Definition, Note, Reading, Shown
 
 if TYPE_CHECKING:
     from convt_trace.snippet.interpreter import Reader
@@ -45,6 +45,8 @@ class Builder:
         self._random: set[int] = set()
         self.error: tuple[str, str, int | None, tuple[int, ...], str] | None = None
         self.finished = False
+        self.at: Attempt | None = None  # the last convolution that began
+        self._trying = False
 
     def add(self, event: Event) -> None:
         """Take one event."""
@@ -53,6 +55,7 @@ class Builder:
             self._arrays[rest[0]] = rest[1]
         elif kind == "call":
             self._calls.append(rest[0])
+            self._trying = False
         elif kind == "print":
             self._printed.append(rest[0])
         elif kind == "show":
@@ -60,6 +63,9 @@ class Builder:
         elif kind == "note":
             if Note(*rest) not in self._notes:
                 self._notes.append(Note(*rest))
+        elif kind == "at":
+            self.at = rest[0]
+            self._trying = True
         elif kind == "random":
             self._random = set(rest[0])
         elif kind == "definitions":
@@ -68,6 +74,11 @@ class Builder:
             self.error = rest[0]
         elif kind == "done":
             self.finished = True
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The convolution that ended the reading, if one did."""
+        return self.at if self._trying else None
 
     def reading(self) -> Reading:
         """Return what has arrived so far."""
@@ -102,7 +113,7 @@ class Recorder:
 
     def __init__(self, budget: Budget, send: Callable[[Event], None]):
         self.budget, self.send = budget, send
-        self.outputs: list[int] = []  # fingerprints, to tell which calls a seed changes
+        self.outputs: list[int] = []  # as numbered in `_arrays`
         self.constructed_at: dict[int, tuple[int, int]] = {}
         self.alive: list[torch.nn.Module] = []
         self.ran: set[tuple[int, int]] = set()
@@ -111,6 +122,11 @@ class Recorder:
         self._before_backward = 0
         self._inputs_wanted: list[torch.Tensor] = []
         self.last_convs = 0
+
+    def fingerprints(self) -> list[bytes]:
+        """Return a mark of every output, to tell which calls a seed changes."""
+        marks = list(self._arrays)
+        return [marks[number] for number in self.outputs]
 
     # -- text -------------------------------------------------------------------------------------
 
@@ -158,7 +174,9 @@ class Recorder:
         given: dict[str, Any],
     ) -> torch.Tensor:
         """Bound, run and record one convolution."""
+        self.send(("at", _attempted(op, given, reader.where)))
         check(self.budget, op, given)
+        self.budget.clock()
         output = run()
         self.record(reader, op, origin, given, output)
         if not op.startswith("conv_transpose") and output.requires_grad:
@@ -189,7 +207,7 @@ class Recorder:
         except TypeError:
             reader.note(f"a convolution of {given['input'].dtype} is not traced")
             return
-        self.outputs.append(hash(_digest(output)))
+        self.outputs.append(held["output"])
         stack = reader.where
         self.send(
             (
@@ -301,6 +319,22 @@ class Recorder:
         )
 
 
+def _attempted(op: str, given: dict[str, Any], stack: tuple[int, ...]) -> Attempt:
+    """Describe a convolution that is about to run, whatever its arguments are."""
+
+    def shape(name: str) -> tuple[int, ...] | None:
+        one = given.get(name)
+        return tuple(one.shape) if isinstance(one, torch.Tensor) else None
+
+    plain = (int, str)
+    parameters = {
+        name: tuple(one) if isinstance(one, list) else one
+        for name, one in given.items()
+        if isinstance(one, plain) or (isinstance(one, (tuple, list)) and len(one) < 4)
+    }
+    return Attempt(op, stack, shape("input"), shape("weight"), shape("bias"), parameters)
+
+
 def _digest(tensor: torch.Tensor) -> bytes:
     """Return a fingerprint of a tensor's numbers, shape and dtype."""
     import hashlib
@@ -368,7 +402,7 @@ def arguments(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[st
 
 
 def check(budget: Budget, op: str, given: dict[str, Any]) -> None:
-    """Count a convolution before it runs; what does not fit together is left for torch to refuse."""
+    """Count a convolution before it runs; what does not fit is left for torch to refuse."""
     x, weight = given.get("input"), given.get("weight")
     dims, transposed = int(op[-2]), op.startswith("conv_transpose")
     if not isinstance(x, torch.Tensor) or not isinstance(weight, torch.Tensor):
@@ -379,7 +413,7 @@ def check(budget: Budget, op: str, given: dict[str, Any]) -> None:
         for one in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(one, (int, np.integer)) and abs(int(one)) > budget.limits.parameter:
                 raise Refused(
-                    f"{name}={str(int(one))[:12] if int(one).bit_length() < 64 else 'a huge number'}"
+                    f"{name}={int(one) if int(one).bit_length() < 64 else 'a huge number'}"
                     f" (the limit is {budget.limits.parameter:,})",
                     f"Use a smaller {name}.",
                 )

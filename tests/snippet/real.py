@@ -47,7 +47,7 @@ class _Seen(TorchFunctionMode):
 
 
 def run(source: str) -> tuple[list[tuple[str, int, Any]], str, str]:
-    """Execute a text with Python; return its convolutions, what it printed, and its error's type."""
+    """Execute a text with Python; return its convolutions, what it printed, and its error."""
     torch.manual_seed(0)
     np.random.seed(0)
     random.seed(0)

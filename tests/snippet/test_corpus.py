@@ -1,4 +1,4 @@
-"""Texts as people paste them, read here and executed by Python: the same numbers, the same prints."""
+"""Texts as people paste them, read here and run by Python: the same numbers and prints."""
 
 from __future__ import annotations
 

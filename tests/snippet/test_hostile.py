@@ -1,3 +1,4 @@
+# ruff: noqa: E501  the texts stand on one line each
 """Texts that try to get out, or to use up what there is: refused, without side effect.
 
 Each attempt has a name; what may happen instead of a refusal is only an error of the text's own.

@@ -53,7 +53,8 @@ def test_json_is_the_documented_one() -> None:
     (call,) = read_snippet(CORPUS["question_two_groups"]).to_json()["calls"]
     assert call == {
         "op": "conv_transpose1d", "lineno": 9, "stack": [9], "input_shape": [1, 4, 3],
-        "weight_shape": [4, 2, 3], "stride": [1], "padding": [2], "output_padding": [0], "groups": 2,
+        "weight_shape": [4, 2, 3], "stride": [1], "padding": [2], "output_padding": [0],
+        "groups": 2,
         "dilation": [1], "output": [[[8.0], [8.0], [10.0], [10.0]]], "macs": 72, "verdict": "equal",
     }  # fmt: skip
 
@@ -137,6 +138,15 @@ def test_an_error_keeps_what_was_read_before_it() -> None:
     assert error.type == "RuntimeError" and error.lineno == 6 and "output_padding" in error.hint
     assert [call.op for call in error.reading.calls] == ["conv_transpose2d"]
     assert error.to_json()["error"]["lineno"] == 6 and len(error.to_json()["calls"]) == 1
+
+
+def test_the_convolution_that_failed_is_described() -> None:
+    with pytest.raises(SnippetError) as caught:
+        read_snippet(CORPUS["channel_error"])
+    attempt = caught.value.attempt
+    assert attempt is not None and attempt.op == "conv_transpose2d" and attempt.stack == (4,)
+    assert attempt.input_shape == (1, 128, 8, 8) and attempt.weight_shape == (64, 32, 2, 2)
+    assert attempt.parameters["stride"] == (2, 2)
 
 
 def test_data_ends_the_reading_with_the_rest_explained() -> None:
