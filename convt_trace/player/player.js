@@ -852,7 +852,6 @@ class Player {
 
   pin(target) {
     this.pinned = sameCell(target, this.pinned) ? null : target;
-    this.hovered = this.pinned ? this.hovered : target;
     this.#light();
   }
 
@@ -944,7 +943,7 @@ class Player {
       ArrowLeft: () => this.back(),
       Home: () => this.seek(0),
       End: () => this.seek(this.scene.total),
-      Escape: () => this.pin(this.pinned),
+      Escape: () => this.pin(null),
     }[event.key];
     if (!run) return;
     event.preventDefault();
