@@ -580,6 +580,10 @@ class Reader:
         """Return a value that may be a key; the reader's own objects hash by identity."""
         if isinstance(value, (list, dict, set, np.ndarray)):
             raise TypeError(f"unhashable type: '{self.type_name(value)}'")
+        if isinstance(value, (tuple, frozenset)):
+            from convt_trace.snippet.bounds import comparable_size
+
+            comparable_size(self, value)
         return value
 
     def _bin_op(self, node: ast.BinOp, scope: Scope) -> Any:

@@ -184,6 +184,11 @@ def _measure(reader: Reader, cls: type[nn.Module], args: Args, kwargs: Kwargs) -
     """Count a layer's parameters from a copy without memory; it draws no random numbers."""
     if cls in _BARE:
         return
+    if cls is nn.Embedding:  # its initialisation on "meta" imports half a compiler
+        sizes = [*args[:2], kwargs.get("num_embeddings", 1), kwargs.get("embedding_dim", 1)]
+        reader.budget.size(one for one in sizes if isinstance(one, int))
+        reader.random.drew("torch")
+        return
     if issubclass(cls, CONVOLUTIONS) and "device" not in kwargs:
         plan = cls(*args, **{**kwargs, "device": "meta"})
     else:

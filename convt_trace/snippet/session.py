@@ -31,8 +31,17 @@ Send = Callable[[Event], None]
 
 def read(source: str, limits: Limits, run: Run | None, send: Send) -> None:
     """Read a text and send what it holds; never raises."""
+    done = []
+
+    def work() -> None:
+        _read(source, limits, run, send)
+        done.append(True)
+
     with _ONE_AT_A_TIME, _put_back():
-        on_large_stack(lambda: _read(source, limits, run, send))
+        on_large_stack(work)
+    if not done:  # not even the error could be written down
+        kind, what = "Refused", "more memory than the reader has"
+        send(("error", (kind, what, None, (), "Use smaller tensors.")))
 
 
 @contextmanager
@@ -83,8 +92,10 @@ def _attempt(
             reader.run(tree)
             _definitions(reader, tree, source, run)
         except BaseException as error:
-            send(("definitions", definitions(reader, tree, source)))
+            error.__traceback__ = None  # it holds everything that the text made
+            reader.top.names.clear()
             send(("error", explained(error, reader)))
+            send(("definitions", definitions(reader, tree, source)))
     return reader
 
 
