@@ -7,9 +7,13 @@ from pathlib import Path
 import streamlit as st
 
 from convt_trace import server
+from convt_trace.ui import address
 
 #: File, label, icon: the pages in the order of the sidebar.
-PAGES = (("app.py", "Playground", ":material/play_circle:"),)
+PAGES = (
+    ("app.py", "Playground", ":material/play_circle:"),
+    ("pages/1_Explain.py", "Explain", ":material/contract:"),
+)
 
 #: Streamlit leaves wide margins; the room belongs to the pictures.
 _STYLE = """<style>
@@ -29,7 +33,8 @@ def page(title: str) -> None:
         layout="wide",
     )
     st.html(_STYLE)
-    if len(PAGES) > 1:
-        with st.sidebar:
-            for file, label, icon in PAGES:
-                st.page_link(file, label=label, icon=icon)
+    with st.sidebar:
+        for file, label, icon in PAGES:
+            if label == title:
+                address.keep(file)
+            st.page_link(file, label=label, icon=icon, query_params=address.of(file))
