@@ -47,6 +47,7 @@ def positional_warning(op: str, positional: Sequence[Any]) -> str | None:
     >>> positional_warning("conv_transpose1d", ["x", "w", None, 2, 1])
     """
     dims = op[-2:]
+    order: tuple[str, ...]
     if op.startswith("ConvTranspose"):
         order, conv = _MODULE, f"nn.Conv{dims} takes (..., padding, dilation, groups, bias)"
         here = f"nn.{op} takes (..., output_padding, groups, bias, dilation)"
@@ -86,7 +87,9 @@ def padding_word_warning(
     if padding_mode != "zeros":
         zero = (0,) * len(stride)
         numbers = zero if isinstance(padding, str) else _each(padding, len(stride))
-        return _other_mode(padding_mode, kernel_size, stride, dilation, numbers, output_padding or zero)
+        return _other_mode(
+            padding_mode, kernel_size, stride, dilation, numbers, output_padding or zero
+        )
     if padding == "valid":
         return 'padding="valid" does not exist for a transposed convolution: padding=0 is the same.'
     if not isinstance(padding, str):
@@ -154,7 +157,9 @@ def mode_padding(
 def _other_mode(
     mode: str, kernel_size: Ints, stride: Ints, dilation: Ints, padding: Ints, extra: Ints
 ) -> str:
-    start = f'padding_mode="{mode}" does not exist for a transposed convolution; only "zeros" does. '
+    start = (
+        f'padding_mode="{mode}" does not exist for a transposed convolution; only "zeros" does. '
+    )
     wide, crop = mode_padding(kernel_size, stride, dilation, padding, extra)
     if not any(wide):
         return f"{start}Leave it out: with these sizes nothing beyond the border is ever read."
@@ -185,8 +190,10 @@ def unbatched_warning(x_shape: Sequence[int], dims: int) -> str | None:
     )
     shape = (channels, 1, *size)
     if channels == 1:
-        return f"{first} With a batch axis it is x.unsqueeze(0), of shape (1, {', '.join(map(str, x_shape))})."
-    return f"{first} If they are {channels} one-channel items, use x.unsqueeze(1), of shape {shape}."
+        return f"{first} With a batch axis it is x.unsqueeze(0), of shape {(1, *x_shape)}."
+    return (
+        f"{first} If they are {channels} one-channel items, use x.unsqueeze(1), of shape {shape}."
+    )
 
 
 def _short(values: Ints) -> str:
@@ -260,7 +267,9 @@ class Call:
         kernel = changed.get("kernel_size", self.kernel_size)
         if kernel is None and self.weight is not None and len(self.weight) > 2:
             kernel = tuple(self.weight[2:])
-        ins = changed.get("in_channels", self.in_channels or (self.weight or [None])[0])
+        ins = changed.get("in_channels", self.in_channels)
+        if ins is None and self.weight is not None and len(self.weight) > 0:
+            ins = self.weight[0]
         outs = changed.get("out_channels", self.out_channels)
         if outs is None and self.weight is not None and len(self.weight) > 1:
             outs = self.weight[1] * self.groups
@@ -346,7 +355,9 @@ def _channels(match: re.Match[str], call: Call) -> _Told:
         _numbers(match[1]), _numbers(match[2]), int(match[3]), int(match[4]),
     )  # fmt: skip
     x, dims, groups = list(call.x or shown), len(weight) - 2, call.groups
-    first = f"The layer takes {ins} input channel{'s' if ins != 1 else ''} (the weight's first number)"
+    first = (
+        f"The layer takes {ins} input channel{'s' if ins != 1 else ''} (the weight's first number)"
+    )
     plain = f"{first}, and x of shape {tuple(x)} has {given}."
     if len(x) == dims + 1 and ins == 1:
         plain += f" Without a batch axis x is read as (C, {_AXES[dims]})."
@@ -361,11 +372,11 @@ def _channels(match: re.Match[str], call: Call) -> _Told:
             "Swap the weight's first two axes" + (" inside each group." if groups > 1 else "."),
             _swapped(weight, groups),
         )
-    if len(x) == dims + 2 and x[-1] == ins:
+    if len(x) == dims + 2 and x[-1] == ins and (dims == 1 or x[-1] != x[-2]):
         plain += " x looks like channels last; torch wants the channels in axis 1."
         return plain, "x", "Move the channels to axis 1.", "x = x.movedim(-1, 1)"
     plain += (
-        " After a torch.cat, or a layer before this one that changed its width, count the channels again."
+        " After a torch.cat, or a layer before this one that changed its width, count them again."
     )
     return _rebuilt(plain, weight, given, call)
 
@@ -389,15 +400,33 @@ def _rebuilt(plain: str, weight: list[int], given: int, call: Call) -> _Told:
         return plain, "x", f"Build the layer with in_channels={given}{less}.", code
     shape = (given, outs // groups, *weight[2:])
     code = f"weight = torch.randn{shape}" + (f"\ngroups = {groups}" if less else "")
-    return plain, "x", f"Use a weight of shape {shape}{less}, or an x of {weight[0]} channels.", code
+    return (
+        plain,
+        "x",
+        f"Use a weight of shape {shape}{less}, or an x of {weight[0]} channels.",
+        code,
+    )
 
 
 def _output_padding(match: re.Match[str], call: Call) -> _Told:
-    found = {name: int(value) for name, value in re.findall(r"(\w+_(?:depth|height|width)): (\d+)", match[0])}
-    axes = [axis for axis in ("depth", "height", "width") if f"stride_{axis}" in found]
-    axes = axes[-(call.known_dims or len(axes)) :]
-    most = tuple(max(found[f"stride_{axis}"], found[f"dilation_{axis}"]) - 1 for axis in axes)
-    given = tuple(found[f"output_padding_{axis}"] for axis in axes)
+    found: dict[str, list[int]] = {}
+    for name, value in re.findall(r"(\w+)_(?:depth|height|width): (\d+)", match[0]):
+        found.setdefault(name, []).append(int(value))
+    return _less_output_padding(found, call)
+
+
+def _output_padding_here(match: re.Match[str], call: Call) -> _Told:
+    """Explain this project's own wording, which has a tuple for each parameter."""
+    names = ("output_padding", "stride", "dilation")
+    return _less_output_padding({name: _numbers(match[n]) for n, name in enumerate(names, 1)}, call)
+
+
+def _less_output_padding(found: dict[str, list[int]], call: Call) -> _Told:
+    # torch speaks of a 1-D layer as of one row, so only the last axes are the layer's.
+    last = -(call.known_dims or len(found["stride"]))
+    strides, dilations = found["stride"][last:], found["dilation"][last:]
+    given = tuple(found["output_padding"][last:])
+    most = tuple(max(s, d) - 1 for s, d in zip(strides, dilations))
     fitting = tuple(map(min, given, most))
     return (
         "output_padding picks one of the sizes that a strided Conv folds onto the same input size; "
@@ -458,7 +487,12 @@ def _layer_groups(match: re.Match[str], call: Call) -> _Told:
     plain = f"groups={groups} cuts in_channels and out_channels into {groups} equal blocks each"
     count = getattr(call, which)
     if count is None or call.in_channels is None or call.out_channels is None:
-        return f"{plain}; {which} is no multiple of it.", "groups", f"Make {which} a multiple of groups.", ""
+        return (
+            f"{plain}; {which} is no multiple of it.",
+            "groups",
+            f"Make {which} a multiple of groups.",
+            "",
+        )
     fitting = gcd(groups, call.in_channels, call.out_channels)
     return (
         f"{plain}; {which}={count} is no multiple of it.",
@@ -469,7 +503,11 @@ def _layer_groups(match: re.Match[str], call: Call) -> _Told:
 
 
 def _no_groups(match: re.Match[str], call: Call) -> _Told:
-    plain = f"groups={call.groups} is no number of blocks." if call.groups < 1 else "groups starts at 1."
+    plain = (
+        f"groups={call.groups} is no number of blocks."
+        if call.groups < 1
+        else "groups starts at 1."
+    )
     code = call.constructor(groups=1) if call.layer else "groups = 1"
     return plain, "groups", "Use groups=1 for no grouping.", code or "groups = 1"
 
@@ -486,9 +524,7 @@ def _too_small(match: re.Match[str], call: Call) -> _Told:
         return plain, "padding", "Use less padding, or a larger input, kernel or stride.", ""
     # What is left grows by 2 with every step less of padding.
     padding = call.each("padding", dims)
-    fitting = tuple(
-        p - max(0, -(-(1 - left) // 2)) for p, left in zip(padding, result)
-    )
+    fitting = tuple(p - max(0, -(-(1 - left) // 2)) for p, left in zip(padding, result))
     return plain, "padding", f"Use padding={_short(fitting)} or less.", f"padding = {fitting}"
 
 
@@ -537,13 +573,12 @@ def _weight_axes(match: re.Match[str], call: Call) -> _Told:
         return plain, "weight", "Reshape the weight.", ""
     dims = dims or (len(call.x) - 2 if call.x and len(call.x) > 2 else 1)
     missing = dims + 2 - len(weight)
-    if missing == 1:
-        code = "weight = weight.unsqueeze(1)"
-        return f"{plain} This one has {len(weight)}.", "weight", "Give it an axis of one output channel.", code
-    if missing == 2:
-        code = "weight = weight[None, None]"
-        return f"{plain} This one has {len(weight)}.", "weight", "Give it two channel axes.", code
-    return f"{plain} This one has {len(weight)}.", "weight", "Reshape the weight.", ""
+    fixes = {
+        1: ("Give it an axis of one output channel.", "weight = weight.unsqueeze(1)"),
+        2: ("Give it two channel axes.", "weight = weight[None, None]"),
+    }
+    fix, code = fixes.get(missing, ("Reshape the weight.", ""))
+    return f"{plain} This one has {len(weight)}.", "weight", fix, code
 
 
 def _other_rank(match: re.Match[str], call: Call) -> _Told:
@@ -560,8 +595,18 @@ def _other_rank(match: re.Match[str], call: Call) -> _Told:
         return plain, "kernel_size", f"A ConvTranspose{dims}d takes kernel_size={size}.", code
     spare = next((axis for axis, size in enumerate(weight) if axis > 1 and size == 1), None)
     if len(kernel) == dims + 1 and spare is not None:
-        return plain, "weight", "Drop the weight's axis of length 1.", f"weight = weight.squeeze({spare})"
-    return plain, "weight", f"Use a weight with {dims} kernel sizes, or conv_transpose{len(kernel)}d.", ""
+        return (
+            plain,
+            "weight",
+            "Drop the weight's axis of length 1.",
+            f"weight = weight.squeeze({spare})",
+        )
+    return (
+        plain,
+        "weight",
+        f"Use a weight with {dims} kernel sizes, or conv_transpose{len(kernel)}d.",
+        "",
+    )
 
 
 def _list_length(match: re.Match[str], call: Call) -> _Told:
@@ -602,13 +647,15 @@ def _bias(match: re.Match[str], call: Call) -> _Told:
 
 def _range(match: re.Match[str], call: Call) -> _Told:
     asked, least, most = (_numbers(match[place]) for place in (1, 2, 3))
-    fitting = tuple(max(low, min(high, want)) for want, low, high in zip(asked[-len(least) :], least, most))
+    fitting = tuple(
+        max(low, min(high, want)) for want, low, high in zip(asked[-len(least) :], least, most)
+    )
     return (
         f"output_size only picks an output_padding from 0 to stride - 1, so the sizes from {_by(least)} to "
         f"{_by(most)} can be had, and {_by(asked)} can't.",
         "output_size",
-        f"Ask for {fitting}, the nearest; for another size change stride or kernel_size, or use F.interpolate "
-        "or F.pad on the result.",
+        f"Ask for {fitting}, the nearest; for another size change stride or kernel_size, or use "
+        "F.interpolate or F.pad on the result.",
         f"output_size = {fitting}",
     )
 
@@ -640,7 +687,10 @@ _LEAST = {
         "end there is output_padding, for zeros all around F.pad on the result.",
     ),
     "output_padding": (0, "output_padding adds cells at the end, 0 or more. To crop use padding."),
-    "stride": (1, "stride is the distance between the stamps of neighbouring input values: 1 or more."),
+    "stride": (
+        1,
+        "stride is the distance between the stamps of neighbouring input values: 1 or more.",
+    ),
     "dilation": (1, "dilation is the distance between taps: 1 when they touch."),
 }
 
@@ -711,7 +761,12 @@ def _kernel(match: re.Match[str], call: Call) -> _Told:
 
 def _empty(match: re.Match[str], call: Call) -> _Told:
     shape = tuple(_numbers(match[1]))
-    return f"x of shape {shape} has no positions.", "x", "Use an x of at least one position per axis.", ""
+    return (
+        f"x of shape {shape} has no positions.",
+        "x",
+        "Use an x of at least one position per axis.",
+        "",
+    )
 
 
 def _cat(match: re.Match[str], call: Call) -> _Told:
@@ -731,7 +786,9 @@ _ERRORS: tuple[tuple[str, Callable[[re.Match[str], Call], _Told]], ...] = (
         rf"weight of size {_SIZE}, expected input{_SIZE} to have (\d+) channels, but got (\d+)",
         _channels,
     ),
-    (r"output padding must be smaller than either stride or dilation.*", _output_padding),
+    (r"output padding must be smaller than.* dilation_width: \d+", _output_padding),
+    (r"output padding must be smaller than.*=\((.*?)\), stride=\((.*?)\), dilation=\((.*?)\)",
+     _output_padding_here),
     (r"expected scalar type (\w+) but found (\w+)", _dtypes),
     (r"Input type \((?:CPU|torch\.)(\w+?)(?:Type|Tensor)\) and weight type \(torch\.(\w+?)Tensor\)", _dtypes),
     (r"not implemented for '(\w+)'", _no_kernel),
@@ -741,9 +798,11 @@ _ERRORS: tuple[tuple[str, Callable[[re.Match[str], Call], _Told]], ...] = (
     (r"per channel: (\([^)]*\))\. Calculated output size per channel: (\([^)]*\))", _too_small),
     (rf"input to conv_transpose(\d)d, but got input of size: {_SIZE}", _input_dims),
     (r"weight should have at least three dimensions", _weight_axes),
-    (rf"input for (\d)-dimensional weight {_SIZE}, but got \d-dimensional input of size {_SIZE}", _other_rank),
-    (rf"expected (\w+) to be a single integer value or a list of (\d) values.*got \w+={_SIZE}", _list_length),
-    (rf"weight of size {_SIZE}, expected bias to be 1-dimensional with (\d+) elements, but got bias of size {_SIZE}",
+    (rf"input for (\d)-dimensional weight {_SIZE}, but got \d-dimensional input of size {_SIZE}",
+     _other_rank),
+    (rf"expected (\w+) to be a single integer value or a list of (\d) values.*got \w+={_SIZE}",
+     _list_length),
+    (rf"weight of size {_SIZE}, expected bias .* with (\d+) elements, but got bias of size {_SIZE}",
      _bias),
     (r"requested an output size of (.*?), but valid sizes range from (\[.*?\]) to (\[.*?\])", _range),
     (r"ConvTranspose(\d)[Dd]: for \d+D input, output_size must have .*got (\d+)", _range_length),

@@ -14,8 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from convt_trace.arrays import wide
-from convt_trace.case import Case
 from convt_trace.advice import (
     Explanation,
     explain_error,
@@ -23,10 +21,26 @@ from convt_trace.advice import (
     positional_warning,
     unbatched_warning,
 )
+from convt_trace.arrays import wide
+from convt_trace.case import Case
 from convt_trace.layer import Ints, Layer, channel_ranges
 from convt_trace.reference import Verdict, compare, torch_output
 from convt_trace.sums import MOST_LINES, MOST_TERMS, Sum, is_exact, line, merged, number, numbers
 from convt_trace.trace import Mac, Macs
+
+__all__ = [
+    "Explanation",
+    "cell_answer",
+    "counts",
+    "explain_error",
+    "long_answer",
+    "padding_word_warning",
+    "positional_warning",
+    "short_answer",
+    "size_formula",
+    "unbatched_warning",
+    "weight_rule",
+]
 
 _AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
@@ -38,13 +52,15 @@ _MOST_GROUPS = 4
 
 
 def size_formula(case: Case) -> str:
-    r"""Return the output-size formula, then the same with the case's numbers, per axis, as LaTeX.
+    r"""Return the output-size formula, then the same with the case's numbers, axis by axis, as LaTeX.
 
     Examples
     --------
-    >>> formula = size_formula(Case.of([[[1, 1, 1]]], [[[1, 1, 2]]], padding=2))
-    >>> print(formula.splitlines()[2])
+    >>> print(size_formula(Case.of([[[1, 1, 1]]], [[[1, 1, 2]]], padding=2)))
+    \begin{aligned}
+    L_{out} &= (L_{in}-1)\cdot\text{stride} - 2\cdot\text{padding} + ... + 1 \\
     L_{out} &= (3-1)\cdot1 - 2\cdot2 + 1\cdot(3-1) + 0 + 1 = 1
+    \end{aligned}
     """
     names = _AXES[case.dims]
     rows = [
@@ -131,7 +147,9 @@ def short_answer(case: Case) -> str:
     if not cells:
         return f"The output has shape {_shape(case)}: it holds no number."
     if cells > _MOST_CELLS or geometry.kept_macs > _MOST_MACS:
-        return f"{line([_name(case, _fullest(case))], _sum(case, _fullest(case)))}\n\n{_pattern(case)}"
+        return (
+            f"{line([_name(case, _fullest(case))], _sum(case, _fullest(case)))}\n\n{_pattern(case)}"
+        )
     distinct = merged((_name(case, cell), _sum(case, cell)) for cell in _cells(case))
     if len(distinct) <= MOST_LINES:
         return "\n\n".join(line(*one) for one in distinct)
@@ -230,7 +248,9 @@ def _terms(case: Case) -> tuple[int, int]:
 # -- one cell -----------------------------------------------------------------------------------
 
 
-def cell_answer(case: Case, n: int, c: int, *pos: int, torch_result: np.ndarray | None = None) -> str:
+def cell_answer(
+    case: Case, n: int, c: int, *pos: int, torch_result: np.ndarray | None = None
+) -> str:
     """Return the sum of one output cell, term by term, in Markdown.
 
     Parameters

@@ -60,10 +60,13 @@ def conv_short_answer(
     """
     conv = _Conv.of(x, weight, bias, stride, padding, dilation, groups, output)
     if not prod(conv.shape):
-        return f"The output has shape {conv.shape[conv.unbatched:]}: it holds no number."
-    if prod(conv.shape) > _MOST_CELLS or prod(conv.shape) * prod(conv.weight.shape[1:]) > _MOST_MACS:
+        return f"The output has shape {conv.shape[conv.unbatched :]}: it holds no number."
+    if (
+        prod(conv.shape) > _MOST_CELLS
+        or prod(conv.shape) * prod(conv.weight.shape[1:]) > _MOST_MACS
+    ):
         cell = conv.fullest()
-        return f"{line([cell[conv.unbatched:]], conv.sum(cell))}\n\n{conv.pattern()}"
+        return f"{line([cell[conv.unbatched :]], conv.sum(cell))}\n\n{conv.pattern()}"
     distinct = merged((cell[conv.unbatched :], conv.sum(cell)) for cell in np.ndindex(conv.shape))
     shown = distinct if len(distinct) <= MOST_LINES else distinct[:3]
     lines = [line(*one) for one in shown]
@@ -159,9 +162,7 @@ class _Conv:
             )
         given = None if output is None else as_array(output, "output").reshape(shape)
         array = None if bias is None else as_array(bias, "bias", like=weight.dtype)
-        return cls(
-            x, weight, array, strides, before, dilations, groups, shape, given, unbatched
-        )
+        return cls(x, weight, array, strides, before, dilations, groups, shape, given, unbatched)
 
     def sum(self, cell: Ints) -> Sum:
         """Return what a cell adds: the taps that meet an input value, in the order of the taps."""
@@ -227,7 +228,9 @@ class _Conv:
         if beyond:
             facts.append(f"{beyond:,} more stand on padding, which is zeros here.")
         if self.bias is not None:
-            facts.append(f"The bias of channel {cell[1]}, {number(self.bias[cell[1]])}, is added once.")
+            facts.append(
+                f"The bias of channel {cell[1]}, {number(self.bias[cell[1]])}, is added once."
+            )
         if self.output is not None:
             facts.append(f"torch says {number(self.output[cell])}.")
         return [*facts, self.not_flipped()]
