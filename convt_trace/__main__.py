@@ -15,7 +15,7 @@ _TERMS = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code (0, or 2 for a text that was not read to its end)."""
+    """Run the command line; return the exit code: 0, or 2 for a text not read to its end."""
     parser = argparse.ArgumentParser(prog="python -m convt_trace", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     explain = commands.add_parser("explain", help="explain the convolutions of a PyTorch text")
@@ -36,14 +36,15 @@ def _cell(text: str) -> tuple[int, ...]:
 def _explain(file: str, cell: tuple[int, ...] | None, as_json: bool) -> int:
     try:
         source = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        print(f"{file}: {error}", file=sys.stderr)
+    except (OSError, UnicodeDecodeError) as unread:
+        print(f"{file}: {unread}", file=sys.stderr)
         return 2
-    error = None
+    error: SnippetError | None = None
     try:
         reading = read_snippet(source, isolated=True)
     except SnippetError as raised:
-        error, reading = raised, raised.reading
+        error = raised
+        reading = raised.reading
     if as_json:
         print(json.dumps((error or reading).to_json()))
     else:
@@ -60,7 +61,9 @@ def answer(reading: Reading, cell: tuple[int, ...] | None = None) -> str:
     """Return a reading as plain text: every call, and one cell's sum for each transposed one."""
     parts = [_call_text(call, cell) for call in reading.calls]
     parts += [f"{one}." for one in reading.definitions]
-    parts += [f"line {note.line}: {note.text}" if note.line else note.text for note in reading.notes]
+    parts += [
+        f"line {note.line}: {note.text}" if note.line else note.text for note in reading.notes
+    ]
     if reading.printed:
         parts.append("printed:\n" + reading.printed.rstrip("\n"))
     return "\n\n".join(parts)
@@ -102,4 +105,7 @@ def _sum(call: Call, cell: tuple[int, ...]) -> str:
 
 
 if __name__ == "__main__":
+    from convt_trace.snippet.worker import fork_here
+
+    fork_here()
     sys.exit(main())

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import LIMITS, Limits
-from convt_trace.snippet.reading import Argument, Call, Definition, Note, Reading, Run, Shown
+from convt_trace.snippet.reading import (
+    Argument,
+    Attempt,
+    Call,
+    Definition,
+    Note,
+    Reading,
+    Run,
+    Shown,
+)
 
 __all__ = [
     "LIMITS",
     "Argument",
+    "Attempt",
     "Call",
     "Definition",
     "Limits",
@@ -72,5 +82,13 @@ def read_snippet(
     reading = builder.reading()
     if builder.error is not None:
         kind, message, line, stack, hint = builder.error
-        raise SnippetError(kind, message, line, hint=hint, stack=tuple(stack), reading=reading)
+        raise SnippetError(
+            kind,
+            message,
+            line,
+            hint=hint,
+            stack=tuple(stack),
+            reading=reading,
+            attempt=builder.attempt,
+        )
     return reading

@@ -14,7 +14,14 @@ import numpy as np
 import torch
 
 from convt_trace.snippet import values
-from convt_trace.snippet.bounds import broadcast, comparable_size, handed, itemsize_of, shape_of, size_of
+from convt_trace.snippet.bounds import (
+    broadcast,
+    comparable_size,
+    handed,
+    itemsize_of,
+    shape_of,
+    size_of,
+)
 from convt_trace.snippet.errors import Refused
 
 if TYPE_CHECKING:
@@ -113,9 +120,7 @@ def put(reader: Reader, owner: Any, name: str, value: Any) -> None:
     elif isinstance(owner, (values.Namespace, values.Missing)):
         raise Refused(f"assigning {owner.path}.{name[:60]}", "Libraries stay as they are here.")
     else:
-        raise AttributeError(
-            f"'{reader.type_name(owner)}' object has no attribute '{name[:60]}'"
-        )
+        raise AttributeError(f"'{reader.type_name(owner)}' object has no attribute '{name[:60]}'")
 
 
 def _put_tensor(owner: torch.Tensor, name: str, value: Any) -> None:
@@ -143,7 +148,7 @@ def delete(reader: Reader, owner: Any, name: str) -> None:
         raise Refused(f"del .{name[:60]}", "Leave it out.")
 
 
-# -- items ------------------------------------------------------------------------------------------
+# -- items ----------------------------------------------------------------------------------------
 
 
 def get_item(reader: Reader, owner: Any, place: Any) -> Any:
@@ -171,7 +176,7 @@ def get_item(reader: Reader, owner: Any, place: Any) -> Any:
     if isinstance(owner, values.Type):
         return owner  # list[int], a type hint
     if hasattr(owner, "at") and isinstance(owner, values.Own):
-        return owner.at(reader, place)  # np.ogrid
+        return getattr(owner, "at")(reader, place)  # np.ogrid
     raise TypeError(f"'{reader.type_name(owner)}' object is not subscriptable")
 
 
@@ -227,11 +232,12 @@ def _bound_index(reader: Reader, owner: Any, place: Any) -> None:
     lists = [one for one in parts if isinstance(one, (torch.Tensor, np.ndarray, list, range))]
     if not lists:
         return
-    shapes, used = [], 0
+    shapes: list[tuple[int, ...]] = []
+    used = 0
     for one in lists:
         is_mask = str(getattr(one, "dtype", "")).endswith("bool")
         if is_mask:
-            shapes.append((size_of(one),))
+            shapes.append((prod(shape_of(one)),))
             used += len(shape_of(one))
         else:
             shapes.append(shape_of(one) if not isinstance(one, range) else (len(one),))

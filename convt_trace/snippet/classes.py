@@ -116,7 +116,9 @@ def dataclass(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
         return values.Function("dataclass", dataclass)
     cls = args[0]
     names = cls.names.get("__fields__", [])
-    inherited = [one for base in cls.bases if isinstance(base, UserClass) for one in base.fields or []]
+    inherited = [
+        one for base in cls.bases if isinstance(base, UserClass) for one in base.fields or []
+    ]
     cls.fields = [*inherited, *((name, cls.names.get(name, ...)) for name in names)]
     return cls
 
@@ -128,7 +130,7 @@ def field(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
     return kwargs.get("default", ...)
 
 
-# -- attributes -------------------------------------------------------------------------------------
+# -- attributes -----------------------------------------------------------------------------------
 
 
 def instance_attribute(reader: Reader, owner: Instance, name: str) -> Any:

@@ -48,7 +48,9 @@ def parse(source: str, limits: Limits) -> tuple[ast.Module, list[Note]]:
     try:
         source.encode()
     except UnicodeEncodeError:
-        raise SnippetError("SyntaxError", "half a character (a lone surrogate) in the text") from None
+        raise SnippetError(
+            "SyntaxError", "half a character (a lone surrogate) in the text"
+        ) from None
     lines = re.split(r"\r\n|\r|\n", source.removeprefix("\ufeff").replace("\x00", " "))
     tree = _parsed(lines, limits)
     if isinstance(tree, ast.Module):
@@ -106,7 +108,9 @@ _PREFIX_RUN = re.compile(r"(?:[-+~]\s*){60}|(?:\bnot\s+){60}|(?:lambda\b[^:\n]{0
 
 def _refuse_runs(text: str, limits: Limits) -> None:
     """Refuse what makes the parser itself go deep: brackets, prefix signs, chains of lambdas."""
-    if _PREFIX_RUN.search(re.sub(r"#.*|-{2,}", "", text)) or re.search(r"[^#\n\s'\"-]\s*-{60}", text):
+    if _PREFIX_RUN.search(re.sub(r"#.*|-{2,}", "", text)) or re.search(
+        r"[^#\n\s'\"-]\s*-{60}", text
+    ):
         raise _too_deep(limits)
     if text.count("lambda") > 400 or text.count(" else ") > 1500:
         raise _too_deep(limits)
@@ -131,12 +135,10 @@ def _refuse_depth(tree: ast.Module, limits: Limits) -> None:
         todo.extend((child, depth + 1, line) for child in ast.iter_child_nodes(node))
 
 
-# -- cleaning ---------------------------------------------------------------------------------------
+# -- cleaning -------------------------------------------------------------------------------------
 
 
-def _cleaned(
-    lines: Lines, limits: Limits, first: SyntaxError
-) -> tuple[ast.Module, list[Note]]:
+def _cleaned(lines: Lines, limits: Limits, first: SyntaxError) -> tuple[ast.Module, list[Note]]:
     notes: list[Note] = []
     for step in (_signs, _fences, _numbers, _prompts, _magics, _dedented, _python2, _dedented):
         cleaned = step(lines)
@@ -314,9 +316,12 @@ def _python2(lines: Lines) -> Lines:
 _OUTPUT = re.compile(
     r"^\s*(?:tensor\(|Parameter containing|torch\.Size\(|array\(|\(?\d[\d.,\s)e+-]*$|[\[\]()\s]+$"
     r"|\[+\s*-?[\d.]|-?\d+\.\d*(?:e[+-]\d+)?[,\s]|Output\b|Traceback|File \"|\w*(?:Error|Warning)\b"
-    r"|\d+ loops|grad_fn|\.\.\.|>|[A-Z][\w]*\($|\(\w+\): |Sequential\(|ConvTranspose\dd\(|=+$|-{3,}$|#{1,6} )"
+    r"|\d+ loops|grad_fn|\.\.\.|>|[A-Z][\w]*\($|\(\w+\): |Sequential\(|ConvTranspose\dd\("
+    r"|=+$|-{3,}$|#{1,6} )"
 )
-_PROSE = re.compile(r"^\s*(?:[-*] |\d+\. )?\(?[^\W\d_][\w'\u2019-]*[,:;.!?]?(?:\s+[\w'\u2019(),:;.!?/\"*`-]+)*\s*$")
+_PROSE = re.compile(
+    r"^\s*(?:[-*] |\d+\. )?\(?[^\W\d_][\w'\u2019-]*[,:;.!?]?(?:\s+[\w'\u2019(),:;.!?/\"*`-]+)*\s*$"
+)
 
 
 def _looks_like_output(line: str) -> bool:
@@ -325,7 +330,9 @@ def _looks_like_output(line: str) -> bool:
 
 def _looks_like_prose(line: str) -> bool:
     words = line.split()
-    code = re.search(r"[=\[\]{}@\\]|\w\(|^\s*(?:import|from|for|if|while|def|class|with|return)\b", line)
+    code = re.search(
+        r"[=\[\]{}@\\]|\w\(|^\s*(?:import|from|for|if|while|def|class|with|return)\b", line
+    )
     return len(words) >= 2 and not code and bool(_PROSE.match(line))
 
 
@@ -417,5 +424,7 @@ def refuse_node(node: ast.AST, hint: str = "") -> Refused:
     """Return the refusal of a construct, named and placed."""
     name = type(node).__name__
     return Refused(
-        f"{name} is not read", hint or "Write it with plain loops and calls.", getattr(node, "lineno", None)
+        f"{name} is not read",
+        hint or "Write it with plain loops and calls.",
+        getattr(node, "lineno", None),
     )

@@ -105,7 +105,7 @@ def _in_channels(node: ast.Call) -> int | None:
     return None
 
 
-# -- running ----------------------------------------------------------------------------------------
+# -- running --------------------------------------------------------------------------------------
 
 
 def run_definition(reader: Reader, found: tuple[Definition, ...], run: Run) -> None:
@@ -182,7 +182,9 @@ def _written_arguments(reader: Reader, text: str) -> tuple[tuple[Any, ...], dict
     from convt_trace.snippet.clean import parse
 
     tree, _ = parse(f"dict_of_arguments({text}\n)", reader.budget.limits)
-    call = tree.body[0].value if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr) else None
+    call = (
+        tree.body[0].value if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr) else None
+    )
     if not isinstance(call, ast.Call):
         raise Refused("constructor arguments of that form", "Write them as in a call: 64, 32.")
     args = tuple(reader.value(one, reader.top) for one in call.args)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from convt_trace.snippet.reading import Reading
+    from convt_trace.snippet.reading import Attempt, Reading
 
 
 class Refused(Exception):
@@ -44,6 +44,8 @@ class SnippetError(Exception):
         What to do about it; may be empty.
     reading : Reading
         Everything that was read before it.
+    attempt : Attempt or None
+        The convolution that did not run, with its shapes and parameters, if that was the end.
 
     Examples
     --------
@@ -63,6 +65,7 @@ class SnippetError(Exception):
         hint: str = "",
         stack: tuple[int, ...] = (),
         reading: Reading | None = None,
+        attempt: Attempt | None = None,
     ):
         super().__init__(type, message, lineno)
         if reading is None:
@@ -70,7 +73,7 @@ class SnippetError(Exception):
 
             reading = Reading()
         self.type, self.message, self.lineno, self.hint = type, message, lineno, hint
-        self.stack, self.reading = stack, reading
+        self.stack, self.reading, self.attempt = stack, reading, attempt
 
     def __str__(self) -> str:
         where = f"line {self.lineno}: " if self.lineno is not None else ""

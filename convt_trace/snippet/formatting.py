@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from convt_trace.snippet.interpreter import Reader
 
 WIDEST = 400
-_SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?z?#?0?(\d{0,9})[,_]?(?:\.(\d{1,9}))?[bcdeEfFgGnosxX%]?", re.S)
+_SPEC = re.compile(
+    r"(?:.?[<>=^])?[-+ ]?z?#?0?(\d{0,9})[,_]?(?:\.(\d{1,9}))?[bcdeEfFgGnosxX%]?", re.S
+)
 _PERCENT = re.compile(r"%(?:\((\w*)\))?([#0\- +]*)(\*|\d*)(?:\.(\*|\d*))?[hlL]?(.)", re.S)
 _DEEPEST = 30
 
 #: Host values whose own repr is short and harmless.
 _PLAIN = (
     bool, int, float, complex, str, bytes, type(None), type(...), range, slice,
-    torch.dtype, torch.device, torch.memory_format, torch.layout, torch.Generator, torch.Tensor,
+    torch.dtype, torch.device, torch.memory_format, torch.layout, torch.Tensor,
     np.generic, np.ndarray, np.dtype, torch.finfo, torch.iinfo, BaseException,
 )  # fmt: skip
 
@@ -99,15 +101,17 @@ def _container(reader: Reader, value: Any, depth: int) -> str:
         text = "{" + ", ".join(f"{inside(k)}: {inside(v)}" for k, v in value.items()) + "}"
         if isinstance(value, defaultdict):
             return f"defaultdict({inside(value.default_factory)}, {text})"
-        return f"OrderedDict({text})" if isinstance(value, OrderedDict) and value else (
-            "OrderedDict()" if isinstance(value, OrderedDict) else text
+        return (
+            f"OrderedDict({text})"
+            if isinstance(value, OrderedDict) and value
+            else ("OrderedDict()" if isinstance(value, OrderedDict) else text)
         )
     items = [inside(one) for one in value]
     if isinstance(value, tuple):
         if type(value) is not tuple and type(value).__module__ == "torch.return_types":
             return repr(value)
         if hasattr(type(value), "_fields"):
-            pairs = (f"{name}={item}" for name, item in zip(type(value)._fields, items))
+            pairs = (f"{name}={item}" for name, item in zip(getattr(type(value), "_fields"), items))
             return f"{type(value).__name__}({', '.join(pairs)})"
         return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
     if isinstance(value, list):
@@ -138,10 +142,12 @@ def _own(reader: Reader, value: Any) -> str:
     if isinstance(value, values.Namespace):
         return f"<module '{value.path}'>"
     if isinstance(value, values.Missing):
-        raise Refused(f"{value.path} is not read", "Leave it out, or write its numbers into the text.")
+        raise Refused(
+            f"{value.path} is not read", "Leave it out, or write its numbers into the text."
+        )
     if isinstance(value, torch.autograd.graph.Node):
         return f"<{value.name()} object at 0x7f0000000000>"
-    return f"<{type(value).__name__.lower()} object>"
+    return f"<{type(value).__name__} object at 0x7f0000000000>"
 
 
 def _text(value: Any) -> str:
@@ -150,7 +156,7 @@ def _text(value: Any) -> str:
     return value
 
 
-# -- formatting -------------------------------------------------------------------------------------
+# -- formatting -----------------------------------------------------------------------------------
 
 
 def format_value(reader: Reader, value: Any, spec: str) -> str:
@@ -193,7 +199,8 @@ def format_text(reader: Reader, text: str, args: tuple[Any, ...], kwargs: dict[s
             name, automatic = str(automatic), automatic + 1
         if not re.fullmatch(r"\w+", name):
             raise Refused(
-                f"the format field {{{name[:40]}}}", "Pass the value itself: fields are plain names."
+                f"the format field {{{name[:40]}}}",
+                "Pass the value itself: fields are plain names.",
             )
         value = args[_place(name, args)] if name.isdigit() else kwargs[name]
         if spec and "{" in spec:
@@ -242,7 +249,9 @@ def percent(reader: Reader, text: str, given: Any) -> str:
         if isinstance(value, (torch.Tensor, np.ndarray)):
             value = value.item()
         if not isinstance(value, (int, float, str, np.number)):
-            raise TypeError(f"%{kind} format: a real number is required, not {reader.type_name(value)}")
+            raise TypeError(
+                f"%{kind} format: a real number is required, not {reader.type_name(value)}"
+            )
         return (form + kind) % value
 
     result = _PERCENT.sub(one, text)

@@ -86,7 +86,7 @@ class Reader:
         self._handling: list[BaseException] = []
         self._top_expressions: set[int] = set()
 
-    # -- running ------------------------------------------------------------------------------------
+    # -- running ----------------------------------------------------------------------------------
 
     def run(self, tree: ast.Module) -> None:
         """Read a whole text."""
@@ -137,7 +137,7 @@ class Reader:
             raise refuse_node(node, REFUSED.get(type(node).__name__, ""))
         return handler(self, node, scope)
 
-    # -- statements ---------------------------------------------------------------------------------
+    # -- statements -------------------------------------------------------------------------------
 
     def _expr(self, node: ast.Expr, scope: Scope) -> Signal:
         if isinstance(node.value, ast.Constant):
@@ -147,7 +147,11 @@ class Reader:
             self.note("read as pasted output, not as code")
             return None
         value = self.value(node.value, scope)
-        if at_top and value is not None and not isinstance(value, values.Missing):
+        if (
+            at_top
+            and value is not None
+            and not isinstance(value, (values.Missing, torch.Generator))
+        ):
             from convt_trace.snippet.formatting import to_repr
 
             self.recorder.show(node.lineno, to_repr(self, value))
@@ -186,7 +190,7 @@ class Reader:
     def _as_load(
         self, target: ast.expr, scope: Scope
     ) -> tuple[Callable[[], Any], Callable[[Any], None]]:
-        """Return how to read and how to write the target of ``+=``; its parts are evaluated once."""
+        """Return how to read and write the target of ``+=``; its parts are evaluated once."""
         from convt_trace.snippet import attributes
 
         if isinstance(target, ast.Name):
@@ -307,9 +311,7 @@ class Reader:
     def _with(self, node: ast.With, scope: Scope) -> Signal:
         return self._with_items(node.items, node.body, scope)
 
-    def _with_items(
-        self, items: list[ast.withitem], body: list[ast.stmt], scope: Scope
-    ) -> Signal:
+    def _with_items(self, items: list[ast.withitem], body: list[ast.stmt], scope: Scope) -> Signal:
         if not items:
             return self.block(body, scope)
         manager = self.value(items[0].context_expr, scope)
@@ -433,10 +435,12 @@ class Reader:
         from convt_trace.snippet.names import import_name
 
         for alias in node.names:
-            import_name(self, "." * node.level + (node.module or ""), alias.name, alias.asname, scope)
+            import_name(
+                self, "." * node.level + (node.module or ""), alias.name, alias.asname, scope
+            )
         return None
 
-    # -- names --------------------------------------------------------------------------------------
+    # -- names ------------------------------------------------------------------------------------
 
     def name(self, name: str, scope: Scope) -> Any:
         """Return what a name stands for."""
@@ -511,7 +515,7 @@ class Reader:
         for target, item in zip(targets[before + 1 :], items[len(items) - after :]):
             self.bind(target, item, scope)
 
-    # -- expressions --------------------------------------------------------------------------------
+    # -- expressions ------------------------------------------------------------------------------
 
     def _constant(self, node: ast.Constant, scope: Scope) -> Any:
         if isinstance(node.value, int):
@@ -730,7 +734,9 @@ class Reader:
                 kwargs[key] = one
         self.stack[-1] = _call_line(node)
         made = self.call(function, args, kwargs)
-        if isinstance(made, torch.nn.Module) and isinstance(function, (values.Type, values.UserClass)):
+        if isinstance(made, torch.nn.Module) and isinstance(
+            function, (values.Type, values.UserClass)
+        ):
             self.recorder.constructed(made, node.lineno, node.col_offset)
         return made
 
@@ -741,7 +747,7 @@ class Reader:
         assert function.owner is not None
         return values.Super(function.owner, owner)
 
-    # -- calling ------------------------------------------------------------------------------------
+    # -- calling ----------------------------------------------------------------------------------
 
     def call(self, function: Any, args: Args, kwargs: Kwargs) -> Any:
         """Call whatever a text can call."""
@@ -821,12 +827,14 @@ class Reader:
             del self.stack[depth - 1 :]
             self._frames.pop()
 
-    # -- helpers for the tables -----------------------------------------------------------------------
+    # -- helpers for the tables -------------------------------------------------------------------
 
     def special(self, value: Any, name: str) -> Any:
         """Return a method such as ``__len__`` that the text defines for an object, or None."""
-        cls = getattr(value, "user_class", None) if isinstance(value, torch.nn.Module) else (
-            value.cls if isinstance(value, values.Instance) else None
+        cls = (
+            getattr(value, "user_class", None)
+            if isinstance(value, torch.nn.Module)
+            else (value.cls if isinstance(value, values.Instance) else None)
         )
         found = cls.find(name) if cls is not None else None
         if found is None or not isinstance(found[0], values.UserFunction):
@@ -913,7 +921,7 @@ _CONTAINERS = (
 
 
 def _call_line(node: ast.Call) -> int:
-    """Return the line Python itself gives a call: a method's name, where a chain goes over lines."""
+    """Return the line Python gives a call: a method's name, where a chain goes over lines."""
     function = node.func
     if isinstance(function, ast.Attribute) and function.lineno != function.end_lineno:
         return function.end_lineno or node.lineno
@@ -970,8 +978,12 @@ def _refuse_missing(
     for kind, wanted in (("positional", positional), ("keyword-only", keywords)):
         missing = [f"'{name}'" for name in wanted if name not in names]
         if missing:
-            listed = missing[0] if len(missing) == 1 else (
-                f"{', '.join(missing[:-1])}{',' if len(missing) > 2 else ''} and {missing[-1]}"
+            listed = (
+                missing[0]
+                if len(missing) == 1
+                else (
+                    f"{', '.join(missing[:-1])}{',' if len(missing) > 2 else ''} and {missing[-1]}"
+                )
             )
             plural = "s" if len(missing) > 1 else ""
             raise TypeError(

@@ -27,7 +27,8 @@ LAYERS = """
 Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d Linear Bilinear Identity
 ReLU ReLU6 LeakyReLU ELU SELU CELU GELU SiLU Mish Softplus Softsign Softshrink Hardshrink Hardtanh
 Hardswish Hardsigmoid LogSigmoid Sigmoid Tanh Tanhshrink Threshold PReLU RReLU GLU Softmax Softmin
-Softmax2d LogSoftmax BatchNorm1d BatchNorm2d BatchNorm3d InstanceNorm1d InstanceNorm2d InstanceNorm3d
+Softmax2d LogSoftmax BatchNorm1d BatchNorm2d BatchNorm3d InstanceNorm1d InstanceNorm2d
+InstanceNorm3d
 GroupNorm LayerNorm RMSNorm LocalResponseNorm Dropout Dropout1d Dropout2d Dropout3d AlphaDropout
 MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d
 AdaptiveAvgPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d Flatten Unflatten
@@ -44,7 +45,8 @@ _READ = """in_channels out_channels kernel_size stride padding output_padding di
 padding_mode in_features out_features num_features eps momentum affine track_running_stats p inplace
 negative_slope normalized_shape num_groups num_channels size scale_factor mode align_corners
 output_size start_dim end_dim upscale_factor num_embeddings embedding_dim hidden_size input_size
-num_layers batch_first bidirectional training dim transposed reduction alpha value ceil_mode""".split()
+num_layers batch_first bidirectional training dim transposed reduction alpha value
+ceil_mode""".split()
 _SET = set(
     """stride padding output_padding dilation groups eps momentum p inplace negative_slope training
     kernel_size padding_mode in_channels out_channels""".split()
@@ -89,7 +91,7 @@ def _torch_class(module: nn.Module) -> type[nn.Module]:
     return module.user_class.module if isinstance(module, Shell) else type(module)  # type: ignore[return-value]
 
 
-# -- making -----------------------------------------------------------------------------------------
+# -- making ---------------------------------------------------------------------------------------
 
 
 def make_layer(reader: Reader, cls: type[nn.Module], args: Args, kwargs: Kwargs) -> nn.Module:
@@ -150,7 +152,11 @@ def add_module(reader: Reader, owner: nn.Module, name: Any, module: Any) -> None
     if not isinstance(name, str):
         raise TypeError(f"module name should be a string. Got {reader.type_name(name)}")
     if "." in name or not name:
-        raise KeyError(f"module name can't contain \".\", got: {name}" if name else "module name can't be empty string \"\"")
+        raise KeyError(
+            f'module name can\'t contain ".", got: {name}'
+            if name
+            else 'module name can\'t be empty string ""'
+        )
     owner._modules[name] = module
 
 
@@ -162,9 +168,7 @@ def _full_name(reader: Reader, value: Any) -> str:
     return reader.type_name(value)
 
 
-def _layer_arguments(
-    reader: Reader, cls: type, args: Args, kwargs: Kwargs
-) -> tuple[Args, Kwargs]:
+def _layer_arguments(reader: Reader, cls: type, args: Args, kwargs: Kwargs) -> tuple[Args, Kwargs]:
     args = tuple(handed(reader, one) for one in args)
     kwargs = {name: handed(reader, one) for name, one in kwargs.items()}
     for one in [*args, *kwargs.values()]:
@@ -204,10 +208,12 @@ _BARE = (nn.ReLU, nn.Tanh, nn.Sigmoid, nn.LeakyReLU, nn.Dropout, nn.MaxPool2d, n
 
 
 def _draws(cls: type) -> bool:
-    return not issubclass(cls, (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.PReLU))
+    return not issubclass(
+        cls, (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.PReLU)
+    )
 
 
-# -- calling ----------------------------------------------------------------------------------------
+# -- calling --------------------------------------------------------------------------------------
 
 
 def call_module(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -> Any:
@@ -330,7 +336,7 @@ def _one_or_none(value: Any) -> list[int]:
     return [one if one is not None else 1 for one in sizes]
 
 
-# -- attributes -------------------------------------------------------------------------------------
+# -- attributes -----------------------------------------------------------------------------------
 
 
 def module_attribute(reader: Reader, module: nn.Module, name: str) -> Any:
@@ -376,7 +382,7 @@ def base_attribute(reader: Reader, module: nn.Module, name: str) -> Any:
 
 
 def put_attribute(reader: Reader, module: nn.Module, name: str, value: Any) -> None:
-    """Do ``module.name = value`` as torch does: parameters, buffers and submodules are registered."""
+    """Do ``module.name = value`` as torch does: tensors and submodules are registered."""
     held = module.__dict__
     ready = "_parameters" in held
     if isinstance(value, (nn.Parameter, nn.Module)) and not ready:
@@ -442,7 +448,7 @@ def delete_attribute(module: nn.Module, name: str) -> None:
     raise AttributeError(f"'{type(module).__name__}' object has no attribute '{name}'")
 
 
-# -- methods ----------------------------------------------------------------------------------------
+# -- methods --------------------------------------------------------------------------------------
 
 
 def _passed(method: Callable[..., Any], listing: bool = False) -> Action:
@@ -450,7 +456,9 @@ def _passed(method: Callable[..., Any], listing: bool = False) -> Action:
 
     def act(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
         module, rest = args[0], tuple(handed(reader, one) for one in args[1:])
-        result = method(module, *rest, **{name: handed(reader, one) for name, one in kwargs.items()})
+        result = method(
+            module, *rest, **{name: handed(reader, one) for name, one in kwargs.items()}
+        )
         return iter(list(result)) if listing else result
 
     return act
@@ -491,9 +499,7 @@ def _refuse_hook(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
     raise Refused("a hook", "Call the parts one by one and print between them.")
 
 
-def _register_buffer(
-    reader: Reader, args: Args, kwargs: Kwargs
-) -> None:
+def _register_buffer(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     module, name = args[0], args[1] if len(args) > 1 else kwargs["name"]
     tensor = args[2] if len(args) > 2 else kwargs.get("tensor")
     persistent = args[3] if len(args) > 3 else kwargs.get("persistent", True)
@@ -543,7 +549,9 @@ def _load(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
 def _reset(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     module = args[0]
     if not hasattr(_torch_class(module), "reset_parameters"):
-        raise AttributeError(f"'{reader.type_name(module)}' object has no attribute 'reset_parameters'")
+        raise AttributeError(
+            f"'{reader.type_name(module)}' object has no attribute 'reset_parameters'"
+        )
     reader.random.drew("torch")
     module.reset_parameters()
 
@@ -556,12 +564,13 @@ _METHODS: dict[str, Action] = {
     },
     **{
         name: _passed(getattr(nn.Module, name))
-        for name in "eval train requires_grad_ zero_grad state_dict cpu extra_repr".split()
+        for name in "eval train requires_grad_ zero_grad state_dict cpu".split()
     },
     **{
         name: _converted(getattr(nn.Module, name))
         for name in "to float double half bfloat16 type".split()
     },
+    "extra_repr": lambda reader, args, kwargs: _torch_class(args[0]).extra_repr(args[0]),
     "cuda": _stays,
     "apply": _apply,
     "register_buffer": _register_buffer,
@@ -631,4 +640,3 @@ def layer_types() -> dict[str, values.Type]:
             shown = f"<class '{cls.__module__}.{name}'>"
             table[f"torch.nn.{name}"] = values.Type(f"torch.nn.{name}", make(cls), (cls,), shown)
     return table
-

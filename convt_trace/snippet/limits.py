@@ -36,7 +36,8 @@ class Limits:
     live_bytes : int
         Memory in tensors at one time.
     macs : int
-        Multiply-accumulates in sum (layers of one to three channels count more: torch is slower at them).
+        Multiply-accumulates in sum; those of layers of one to three channels count more, as torch
+        is slower at them.
     parameter : int
         The largest kernel size, stride, padding or dilation.
     calls, recorded_elements : int
@@ -67,8 +68,8 @@ class Limits:
     parameter: int = 2**15
     calls: int = 256
     recorded_elements: int = 2**25
-    seconds: float = 1.5
-    hard_seconds: float = 1.9
+    seconds: float = 1.4
+    hard_seconds: float = 1.85
     hard_bytes: int = 320 * 2**20
 
 
@@ -120,9 +121,14 @@ class Budget:
         if not self.steps & 127:
             self.clock()
 
+    @property
+    def seconds(self) -> float:
+        """Wall time since the reading began."""
+        return time.monotonic() - self.started
+
     def clock(self) -> None:
         """Refuse a text that has used its time."""
-        if time.monotonic() - self.started > self.limits.seconds:
+        if self.seconds > self.limits.seconds:
             raise Refused(
                 f"more than {self.limits.seconds} seconds of computing",
                 "Use smaller tensors or fewer repetitions.",
@@ -139,7 +145,8 @@ class Budget:
         self.items += items
         if self.items > self.limits.items_in_sum:
             raise Refused(
-                f"more than {self.limits.items_in_sum:,} list elements in sum", "Use fewer elements."
+                f"more than {self.limits.items_in_sum:,} list elements in sum",
+                "Use fewer elements.",
             )
 
     def tensor(self, elements: int, itemsize: int = 4) -> None:

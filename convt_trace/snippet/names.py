@@ -26,6 +26,8 @@ from convt_trace.snippet.numpy_names import (
     generator_methods,
     numpy_table,
 )
+from convt_trace.snippet.optimizers import METHODS as OPTIMIZER_METHODS
+from convt_trace.snippet.optimizers import Optimizer, optimizers
 from convt_trace.snippet.python_names import (
     ERRORS,
     NEVER,
@@ -68,7 +70,7 @@ _DRAWING = """rand randn randint randperm normal bernoulli multinomial rand_like
 dropout""".split()
 
 
-# -- special functions of torch -----------------------------------------------------------------------
+# -- special functions of torch -------------------------------------------------------------------
 
 
 def _convolution(function: Any, op: str, path: str) -> Action:
@@ -93,7 +95,9 @@ def _input_gradient(op: str, path: str) -> Action:
                  **dict(zip(names, args)), **kwargs}  # fmt: skip
         above, weight = given.get("grad_output"), given.get("weight")
         size = given.get("input_size", ())
-        reader.budget.size([abs(int(one)) for one in size] if isinstance(size, (tuple, list)) else [1])
+        reader.budget.size(
+            [abs(int(one)) for one in size] if isinstance(size, (tuple, list)) else [1]
+        )
         if isinstance(above, torch.Tensor) and isinstance(weight, torch.Tensor):
             reader.budget.multiply(above.numel() * max(weight[0].numel(), 1) if weight.dim() else 1)
         result = function(*args, **kwargs)
@@ -272,6 +276,7 @@ def _specials() -> dict[str, Any]:
         "calculate_gain", action(nn.init.calculate_gain, like_inputs)
     )
     functions: dict[str, Action] = {
+        **optimizers(),
         "torch.autograd.grad": _grad,
         "torch.manual_seed": _manual_seed, "torch.random.manual_seed": _manual_seed,
         "torch.seed": _fresh_seed,
@@ -303,7 +308,8 @@ def _specials() -> dict[str, Any]:
     for name in (
         "torch.cuda.manual_seed torch.cuda.manual_seed_all torch.cuda.synchronize "
         "torch.cuda.empty_cache torch.cuda.set_device torch.use_deterministic_algorithms "
-        "torch.set_num_threads torch.autograd.set_detect_anomaly torch.set_float32_matmul_precision "
+        "torch.set_num_threads torch.autograd.set_detect_anomaly "
+        "torch.set_float32_matmul_precision "
         "torch.autocast torch.cuda.amp.autocast torch.amp.autocast torch.set_default_device"
     ).split():
         note = "" if "manual_seed" in name else "does nothing here"
@@ -368,7 +374,7 @@ def _resolved(path: str) -> str:
     return f"{_SAME[head]}.{tail}" if head in _SAME else path
 
 
-# -- looking up ---------------------------------------------------------------------------------------
+# -- looking up -----------------------------------------------------------------------------------
 
 
 def member(reader: Reader, path: str, name: str) -> Any:
@@ -388,8 +394,10 @@ def member(reader: Reader, path: str, name: str) -> Any:
         return values.Function(dotted, methods_of_type(owner.types[0])[name])
     near = [one for one in names if one.startswith(path + ".")]
     close = difflib.get_close_matches(dotted[:80], near, 1, 0.8)
-    hint = f"The nearest that is: {close[0]}." if close else (
-        "Use the functions that docs/snippets.md lists, or write the value into the text."
+    hint = (
+        f"The nearest that is: {close[0]}."
+        if close
+        else ("Use the functions that docs/snippets.md lists, or write the value into the text.")
     )
     raise Refused(f"{dotted[:100]} is not on the reader's list", hint)
 
@@ -420,8 +428,8 @@ def import_module(reader: Reader, path: str, alias: str | None, scope: Scope) ->
     top = path.split(".")[0]
     known = path in modules()
     if alias is None:
-        target: Any = values.Namespace(top) if top in modules() else values.Missing(
-            top, _is_harmless(path)
+        target: Any = (
+            values.Namespace(top) if top in modules() else values.Missing(top, _is_harmless(path))
         )
         _bind_import(reader, top, target, scope)
     else:
@@ -476,7 +484,7 @@ def _bind_import(reader: Reader, name: str, found: Any, scope: Scope) -> None:
     scope.names[name] = found
 
 
-# -- types and methods --------------------------------------------------------------------------------
+# -- types and methods ----------------------------------------------------------------------------
 
 
 def type_of(reader: Reader, value: Any) -> Any:
@@ -503,7 +511,9 @@ def _plain_type(kind: type) -> values.Type:
 
 @cache
 def _types() -> dict[type, values.Type]:
-    found = {one.types[0]: one for one in table().values() if isinstance(one, values.Type) and one.types}
+    found = {
+        one.types[0]: one for one in table().values() if isinstance(one, values.Type) and one.types
+    }
     found[torch.Tensor] = table()["torch.Tensor"]
     return found
 
@@ -511,14 +521,20 @@ def _types() -> dict[type, values.Type]:
 @cache
 def _method_tables() -> list[tuple[Any, dict[str, Action]]]:
     tensors = tensor_methods()
-    for name in "uniform_ normal_ random_ bernoulli_ exponential_ geometric_ cauchy_ log_normal_".split():
+    for (
+        name
+    ) in "uniform_ normal_ random_ bernoulli_ exponential_ geometric_ cauchy_ log_normal_".split():
         if name in tensors:
             tensors[name] = _drawing(tensors[name])
     return [
         (torch.Tensor, tensors),
         (np.ndarray, array_methods()),
-        (np.generic, {name: one for name, one in array_methods().items() if name in _SCALAR_METHODS}),
+        (
+            np.generic,
+            {name: one for name, one in array_methods().items() if name in _SCALAR_METHODS},
+        ),
         (np.random.Generator, generator_methods()),
+        (Optimizer, OPTIMIZER_METHODS),
         (torch.Generator, {"manual_seed": _seed_generator}),
         (torch.Size, {"numel": lambda r, a, k: a[0].numel(), "index": plain(_size_index)}),
         (torch.autograd.graph.Node, {"name": lambda r, a, k: a[0].name()}),
@@ -569,7 +585,10 @@ PROPERTIES: list[tuple[Any, dict[str, Callable[[Any], Any]]]] = [
             "itemsize": lambda x: x.itemsize,
         },
     ),
-    (np.dtype, {"name": lambda x: x.name, "itemsize": lambda x: x.itemsize, "kind": lambda x: x.kind}),
+    (
+        np.dtype,
+        {"name": lambda x: x.name, "itemsize": lambda x: x.itemsize, "kind": lambda x: x.kind},
+    ),
     (torch.device, {"type": lambda x: x.type, "index": lambda x: x.index}),
     (
         (torch.finfo, torch.iinfo),
@@ -587,4 +606,3 @@ PROPERTIES: list[tuple[Any, dict[str, Callable[[Any], Any]]]] = [
     (BaseException, {"args": lambda x: x.args, "message": lambda x: str(x)}),
     (torch.autograd.graph.Node, {"next_functions": lambda x: ()}),
 ]
-

@@ -64,7 +64,9 @@ def np_action(function: Callable[..., Any], bound: Bound) -> Action:
             if name in kwargs:
                 raise Refused(f"the argument {name}=", "Assign the result instead.")
         for one in [*args, *kwargs.values()]:
-            if one is object or (isinstance(one, str) and one.strip("<>=|@") in ("O", "object", "V")):
+            if one is object or (
+                isinstance(one, str) and one.strip("<>=|@") in ("O", "object", "V")
+            ):
                 raise Refused("an array of objects", "Use numbers.")
         bound(reader, args, kwargs)
         result = function(*args, **kwargs)
@@ -83,10 +85,12 @@ def np_action(function: Callable[..., Any], bound: Bound) -> Action:
 _LIKE = """
 abs absolute add all allclose amax amin any arccos arcsin arctan arctan2 argmax argmin argsort
 array_equal around average bitwise_and bitwise_or ceil clip copy cos cosh cumprod cumsum diff divide
-equal exp expm1 fabs flip fliplr flipud floor floor_divide fmod full_like greater greater_equal hypot
+equal exp expm1 fabs flip fliplr flipud floor floor_divide fmod full_like greater greater_equal
+hypot
 imag invert isclose isfinite isinf isnan isscalar less less_equal log log10 log1p log2 logical_and
 logical_not logical_or max maximum mean median min minimum mod moveaxis multiply nan_to_num
-nanmax nanmean nanmin nansum ndim negative not_equal ones_like percentile power prod ptp quantile ravel
+nanmax nanmean nanmin nansum ndim negative not_equal ones_like percentile power prod ptp quantile
+ravel
 real reciprocal remainder reshape rint roll rollaxis rot90 round shape sign sin sinh size sort sqrt
 square squeeze std subtract sum swapaxes take tan tanh trace transpose tril triu true_divide trunc
 unique var where zeros_like empty_like expand_dims ascontiguousarray array asarray matrix
@@ -107,7 +111,8 @@ _NUMPY: dict[str, Bound] = {
     "diag": squared, "repeat": repeated, "tile": multiplied, "outer": outer, "kron": outer,
     "meshgrid": grid, "broadcast_to": expanded, "matmul": product, "dot": product, "inner": product,
     "vdot": product, "einsum": contraction, "tensordot": tensordot, "pad": np_padded,
-    "nonzero": listing, "argwhere": listing, "bincount": tally, "convolve": outer, "correlate": outer,
+    "nonzero": listing, "argwhere": listing, "bincount": tally, "convolve": outer,
+    "correlate": outer,
     "cross": lists_too, "take_along_axis": chosen, "insert": together, "delete": lists_too,
     "indices": first_sized,
 }  # fmt: skip
@@ -157,8 +162,11 @@ def generator_methods() -> dict[str, Action]:
 
 def drawn_size(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     """Whatever integers or tuples stand among the arguments may be the size."""
-    sizes = [prod(abs(n) for n in one if isinstance(n, int))
-             for one in [*args, *kwargs.values()] if isinstance(one, (tuple, list))]
+    sizes = [
+        prod(abs(n) for n in one if isinstance(n, int))
+        for one in [*args, *kwargs.values()]
+        if isinstance(one, (tuple, list))
+    ]
     whole = [abs(one) for one in [*args, *kwargs.values()] if isinstance(one, (int, np.integer))]
     sizes.append(kwargs["size"] if isinstance(kwargs.get("size"), int) else 0)
     sizes.append(min(max(whole, default=1), reader.budget.limits.tensor_elements))
@@ -257,8 +265,14 @@ def numpy_table() -> dict[str, Any]:
         table[f"numpy.{name}"] = values.Type(
             f"numpy.{name}", np_action(scalar, lists_too), (scalar,), f"<class 'numpy.{name}'>"
         )
-    for alias, name in {"float_": "float64", "int_": "int64", "double": "float64",
-                        "single": "float32", "half": "float16", "bool_": "bool"}.items():
+    for alias, name in {
+        "float_": "float64",
+        "int_": "int64",
+        "double": "float64",
+        "single": "float32",
+        "half": "float16",
+        "bool_": "bool",
+    }.items():
         if f"numpy.{name}" in table:
             table[f"numpy.{alias}"] = table[f"numpy.{name}"]
     table["numpy.bool_"] = table["numpy.bool"] = values.Type(
@@ -285,8 +299,12 @@ def numpy_table() -> dict[str, Any]:
     for name in ("norm", "inv", "det", "pinv", "matrix_rank", "solve"):
         path = f"numpy.linalg.{name}"
         table[path] = values.Function(path, np_action(getattr(np.linalg, name), cubic))
-    for name in ("assert_allclose", "assert_array_equal", "assert_almost_equal",
-                 "assert_array_almost_equal"):
+    for name in (
+        "assert_allclose",
+        "assert_array_equal",
+        "assert_almost_equal",
+        "assert_array_almost_equal",
+    ):
         path = f"numpy.testing.{name}"
         table[path] = values.Function(path, np_action(getattr(np.testing, name), lists_too))
     table["numpy.ogrid"] = _Grid(False)

@@ -42,7 +42,18 @@ _PLAIN: dict[type, tuple[str, Callable[[Any, Any], Any], Callable[[Any, Any], An
 
 ARRAYS = (torch.Tensor, np.ndarray)
 NUMBERS = (int, float, complex, np.generic)
-_OPERANDS = (*ARRAYS, *NUMBERS, str, bytes, list, tuple, dict, set, frozenset, type({}.keys()))
+_OPERANDS: tuple[type, ...] = (
+    *ARRAYS,
+    *NUMBERS,
+    str,
+    bytes,
+    list,
+    tuple,
+    dict,
+    set,
+    frozenset,
+    type({}.keys()),
+)
 
 
 def binary(reader: Reader, op: type, left: Any, right: Any) -> Any:
@@ -130,9 +141,7 @@ def _bound_repeat(reader: Reader, left: Any, right: Any) -> None:
             reader.budget.made(len(one) * max(int(other), 0))
 
 
-def comparable(
-    reader: Reader, compare: Callable[[Any, Any], Any], left: Any, right: Any
-) -> Any:
+def comparable(reader: Reader, compare: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
     """Return a comparison; those of tensors are element by element."""
     found = _special(reader, compare.__name__.strip("_"), left, right)
     if found is not None:
@@ -156,7 +165,9 @@ def comparable(
 def _same_type(left: Any, right: Any) -> bool:
     """Whether both are one type of the table (``type(m) == nn.Conv2d``)."""
     return (
-        isinstance(left, values.Type) and isinstance(right, values.Type) and left.types == right.types
+        isinstance(left, values.Type)
+        and isinstance(right, values.Type)
+        and left.types == right.types
     )
 
 

@@ -34,11 +34,16 @@ def plain(function: Callable[..., Any]) -> Action:
     return act
 
 
-# -- builtins ---------------------------------------------------------------------------------------
+# -- builtins -------------------------------------------------------------------------------------
 
 
 def _print(
-    reader: Reader, *args: Any, sep: Any = " ", end: Any = "\n", file: Any = None, flush: Any = False
+    reader: Reader,
+    *args: Any,
+    sep: Any = " ",
+    end: Any = "\n",
+    file: Any = None,
+    flush: Any = False,
 ) -> None:
     from convt_trace.snippet.formatting import to_str
 
@@ -293,7 +298,9 @@ def _isinstance(reader: Reader, value: Any, kinds: Any) -> bool:
     if isinstance(kinds, (tuple, list)):
         return any(_isinstance(reader, value, kind) for kind in kinds)
     if isinstance(kinds, values.UserClass):
-        cls = value.cls if isinstance(value, values.Instance) else getattr(value, "user_class", None)
+        cls = (
+            value.cls if isinstance(value, values.Instance) else getattr(value, "user_class", None)
+        )
         return isinstance(cls, values.UserClass) and cls.is_a(kinds)
     if isinstance(kinds, values.Type):
         return isinstance(value, kinds.types) and not isinstance(value, values.Own)
@@ -427,7 +434,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "max": _extreme(operator.gt, "max"), "sorted": _sorted, "any": _any, "all": _all, "abs": _abs,
     "round": _round, "pow": _pow, "divmod": _divmod, "iter": _iter, "next": _next,
     "isinstance": _isinstance, "issubclass": _issubclass, "getattr": _getattr, "hasattr": _hasattr,
-    "setattr": _setattr, "callable": _callable, "id": _id, "super": _super, "chr": _chr, "ord": _ord,
+    "setattr": _setattr, "callable": _callable, "id": _id, "super": _super, "chr": _chr,
+    "ord": _ord,
     "bin": _base(bin), "hex": _base(hex), "oct": _base(oct),
     "exit": lambda r, *a: _refused("exit"), "quit": lambda r, *a: _refused("quit"),
 }  # fmt: skip
@@ -440,13 +448,15 @@ NEVER = {
     "globals": "Use the names.", "locals": "Use the names.", "vars": "Use the attributes.",
     "dir": "Leave it out.", "breakpoint": "Leave it out.", "help": "Leave it out.",
     "memoryview": "Use a tensor.", "bytearray": "Use a tensor.", "delattr": "Use del.",
-    "hash": "Compare with ==.", "__builtins__": "Leave it out.", "__file__": "Files are out of reach.",
+    "hash": "Compare with ==.", "__builtins__": "Leave it out.",
+    "__file__": "Files are out of reach.",
     "classmethod_": "",
 }  # fmt: skip
 
 ERRORS = (
     Exception, BaseException, RuntimeError, ValueError, TypeError, IndexError, KeyError,
-    AttributeError, NameError, AssertionError, NotImplementedError, ZeroDivisionError, StopIteration,
+    AttributeError, NameError, AssertionError, NotImplementedError, ZeroDivisionError,
+    StopIteration,
     OverflowError, ArithmeticError, LookupError, ImportError, ModuleNotFoundError, OSError, IOError,
     FileNotFoundError, KeyboardInterrupt, SystemExit, UserWarning, DeprecationWarning, Warning,
     RuntimeWarning, MemoryError, TimeoutError, EOFError, UnboundLocalError, FloatingPointError,
@@ -466,10 +476,11 @@ def error_type(cls: type[BaseException]) -> values.Type:
     return values.Type(cls.__name__, make, types=(cls,), shown=f"<class '{cls.__name__}'>")
 
 
-# -- modules ----------------------------------------------------------------------------------------
+# -- modules --------------------------------------------------------------------------------------
 
 _MATH = """ceil floor sqrt exp log log2 log10 log1p expm1 sin cos tan asin acos atan atan2 sinh cosh
-tanh fabs fmod hypot isnan isinf isfinite copysign radians degrees trunc erf erfc gamma lgamma isclose
+tanh fabs fmod hypot isnan isinf isfinite copysign radians degrees trunc erf erfc gamma lgamma
+isclose
 modf""".split()
 
 
@@ -637,7 +648,7 @@ def _shuffle(reader: Reader, value: Any) -> None:
         reader.random.python.shuffle(value)
 
 
-# -- methods of plain values ------------------------------------------------------------------------
+# -- methods of plain values ----------------------------------------------------------------------
 
 
 def _checked(function: Callable[..., Any], growth: Callable[..., int] | None = None) -> Action:
@@ -659,13 +670,13 @@ def _checked(function: Callable[..., Any], growth: Callable[..., int] | None = N
     return act
 
 
-_STR = """upper lower title capitalize strip lstrip rstrip split rsplit splitlines startswith endswith
-find rfind index count isdigit isalpha isalnum isnumeric islower isupper isspace swapcase partition
-rpartition removeprefix removesuffix casefold isidentifier""".split()
+_STR = """upper lower title capitalize strip lstrip rstrip split rsplit splitlines startswith
+endswith find rfind index count isdigit isalpha isalnum isnumeric islower isupper isspace swapcase
+partition rpartition removeprefix removesuffix casefold isidentifier""".split()
 
 
 def _join(reader: Reader, args: Args, kwargs: Kwargs) -> str:
-    parts = []
+    parts: list[str] = []
     total = 0
     for one in reader.iterate(args[1]):
         if not isinstance(one, str):
@@ -754,13 +765,15 @@ def method_tables() -> list[tuple[type | tuple[type, ...], dict[str, Action]]]:
         __len__=_checked(str.__len__),
     )  # fmt: skip
     tables: dict[str, Action] = {
-        "append": _append, "extend": _extend, "insert": _checked(list.insert), "pop": _checked(list.pop),
+        "append": _append, "extend": _extend, "insert": _checked(list.insert),
+        "pop": _checked(list.pop),
         "clear": _checked(list.clear), "reverse": _checked(list.reverse), "sort": _sort,
         "copy": _checked(list.copy, len), "index": _search("index"), "count": _search("count"),
         "remove": _search("remove"), "__len__": _checked(list.__len__),
     }  # fmt: skip
     mapping: dict[str, Action] = {
-        "keys": _checked(lambda owner: owner.keys()), "values": _checked(lambda owner: owner.values()),
+        "keys": _checked(lambda owner: owner.keys()),
+        "values": _checked(lambda owner: owner.values()),
         "items": _checked(lambda owner: owner.items()), "get": _get,
         "pop": _checked(lambda owner, *rest: owner.pop(*rest)),
         "setdefault": _checked(lambda owner, *rest: owner.setdefault(*rest)),
@@ -770,7 +783,8 @@ def method_tables() -> list[tuple[type | tuple[type, ...], dict[str, Action]]]:
     }  # fmt: skip
     unique = {
         name: _checked(getattr(set, name))
-        for name in "add remove discard union intersection difference issubset issuperset pop".split()
+        for name in """add remove discard union intersection difference issubset issuperset
+        pop""".split()
     }
     deque = {
         name: _checked(getattr(collections.deque, name))
@@ -780,7 +794,10 @@ def method_tables() -> list[tuple[type | tuple[type, ...], dict[str, Action]]]:
         (str, text),
         (list, tables),
         (tuple, {"index": _search("index"), "count": _search("count")}),
-        (collections.Counter, {"most_common": _checked(collections.Counter.most_common), **mapping}),
+        (
+            collections.Counter,
+            {"most_common": _checked(collections.Counter.most_common), **mapping},
+        ),
         (dict, mapping),
         (set, {**unique, "update": _update}),
         (collections.deque, deque),

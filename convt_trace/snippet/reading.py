@@ -130,6 +130,30 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """A convolution that was called and did not run: what a picture of the mistake needs.
+
+    Attributes
+    ----------
+    op : str
+        As in `Call`.
+    stack : tuple of int
+        The lines that led there, outermost first.
+    input_shape, weight_shape, bias_shape : tuple of int or None
+        None where no tensor was given.
+    parameters : dict
+        The other arguments as they were given.
+    """
+
+    op: str
+    stack: Ints
+    input_shape: Ints | None
+    weight_shape: Ints | None
+    bias_shape: Ints | None
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Shown:
     """A bare expression at the top level, and what a notebook shows for it."""
 
@@ -331,7 +355,9 @@ def _plain_sums(call: Call) -> tuple[np.ndarray, np.ndarray]:
     x = wide(call.x if call.x.ndim == dims + 2 else call.x[None])
     out = call.output if call.output.ndim == dims + 2 else call.output[None]
     # One zero more per side than padding asks for where "same" padding is uneven costs nothing.
-    x = np.pad(x, [(0, 0), (0, 0), *((p, p + k) for p, k in zip(call.padding, call.weight.shape[2:]))])
+    x = np.pad(
+        x, [(0, 0), (0, 0), *((p, p + k) for p, k in zip(call.padding, call.weight.shape[2:]))]
+    )
     weight = wide(call.weight)
     groups, ins, outs = call.groups, weight.shape[1], weight.shape[0] // max(call.groups, 1)
     total = np.zeros(out.shape, dtype=x.dtype)

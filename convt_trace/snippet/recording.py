@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from convt_trace.arrays import as_array
 from convt_trace.snippet.errors import Refused
 from convt_trace.snippet.limits import Budget
-from convt_trace.snippet.reading import Call, Definition, Note, Reading, Shown
+from convt_trace.snippet.reading import Attempt, Call, Definition, Note, Reading, Shown
 
 if TYPE_CHECKING:
     from convt_trace.snippet.interpreter import Reader
@@ -45,6 +45,8 @@ class Builder:
         self._random: set[int] = set()
         self.error: tuple[str, str, int | None, tuple[int, ...], str] | None = None
         self.finished = False
+        self.at: Attempt | None = None  # the last convolution that began
+        self._trying = False
 
     def add(self, event: Event) -> None:
         """Take one event."""
@@ -53,6 +55,7 @@ class Builder:
             self._arrays[rest[0]] = rest[1]
         elif kind == "call":
             self._calls.append(rest[0])
+            self._trying = False
         elif kind == "print":
             self._printed.append(rest[0])
         elif kind == "show":
@@ -60,6 +63,9 @@ class Builder:
         elif kind == "note":
             if Note(*rest) not in self._notes:
                 self._notes.append(Note(*rest))
+        elif kind == "at":
+            self.at = rest[0]
+            self._trying = True
         elif kind == "random":
             self._random = set(rest[0])
         elif kind == "definitions":
@@ -69,11 +75,14 @@ class Builder:
         elif kind == "done":
             self.finished = True
 
+    @property
+    def attempt(self) -> Attempt | None:
+        """The convolution that ended the reading, if one did."""
+        return self.at if self._trying else None
+
     def reading(self) -> Reading:
         """Return what has arrived so far."""
-        calls = [
-            self._call(one, number in self._random) for number, one in enumerate(self._calls)
-        ]
+        calls = [self._call(one, number in self._random) for number, one in enumerate(self._calls)]
         return Reading(
             calls=tuple(calls),
             printed="".join(self._printed),
@@ -104,7 +113,7 @@ class Recorder:
 
     def __init__(self, budget: Budget, send: Callable[[Event], None]):
         self.budget, self.send = budget, send
-        self.outputs: list[int] = []  # fingerprints, to tell which calls a seed changes
+        self.outputs: list[int] = []  # as numbered in `_arrays`
         self.constructed_at: dict[int, tuple[int, int]] = {}
         self.alive: list[torch.nn.Module] = []
         self.ran: set[tuple[int, int]] = set()
@@ -114,7 +123,12 @@ class Recorder:
         self._inputs_wanted: list[torch.Tensor] = []
         self.last_convs = 0
 
-    # -- text ---------------------------------------------------------------------------------------
+    def fingerprints(self) -> list[bytes]:
+        """Return a mark of every output, to tell which calls a seed changes."""
+        marks = list(self._arrays)
+        return [marks[number] for number in self.outputs]
+
+    # -- text -------------------------------------------------------------------------------------
 
     def note(self, line: int, text: str) -> None:
         """Keep a note."""
@@ -130,7 +144,7 @@ class Recorder:
         self.budget.printed(len(text))
         self.send(("print", text))
 
-    # -- layers -------------------------------------------------------------------------------------
+    # -- layers -----------------------------------------------------------------------------------
 
     def constructed(self, module: torch.nn.Module, line: int, column: int) -> None:
         """Remember where a layer was made; it is kept alive so that its identity stays its own."""
@@ -143,7 +157,7 @@ class Recorder:
         if id(module) in self.constructed_at:
             self.ran.add(self.constructed_at[id(module)])
 
-    # -- convolutions -------------------------------------------------------------------------------
+    # -- convolutions -----------------------------------------------------------------------------
 
     @contextmanager
     def watch(self, reader: Reader, origin: str) -> Iterator[None]:
@@ -151,10 +165,18 @@ class Recorder:
         with _Watch(self, reader, origin):
             yield
 
-    def call(self, reader: Reader, op: str, origin: str, run: Callable[[], torch.Tensor],
-             given: dict[str, Any]) -> torch.Tensor:
+    def call(
+        self,
+        reader: Reader,
+        op: str,
+        origin: str,
+        run: Callable[[], torch.Tensor],
+        given: dict[str, Any],
+    ) -> torch.Tensor:
         """Bound, run and record one convolution."""
+        self.send(("at", _attempted(op, given, reader.where)))
         check(self.budget, op, given)
+        self.budget.clock()
         output = run()
         self.record(reader, op, origin, given, output)
         if not op.startswith("conv_transpose") and output.requires_grad:
@@ -185,7 +207,7 @@ class Recorder:
         except TypeError:
             reader.note(f"a convolution of {given['input'].dtype} is not traced")
             return
-        self.outputs.append(hash(_digest(output)))
+        self.outputs.append(held["output"])
         stack = reader.where
         self.send(
             (
@@ -220,7 +242,7 @@ class Recorder:
             self.send(("array", self._arrays[key], as_array(tensor, "tensor")))
         return self._arrays[key]
 
-    # -- gradients ----------------------------------------------------------------------------------
+    # -- gradients --------------------------------------------------------------------------------
 
     def differentiate(self, reader: Reader, run: Callable[[], Any], inputs: Any = ()) -> Any:
         """Run autograd; the gradient of a conv with respect to its input is recorded."""
@@ -232,9 +254,7 @@ class Recorder:
             self._inputs_wanted = []
             self._before_backward = self.budget.macs
 
-    def _listen(
-        self, reader: Reader, op: str, given: dict[str, Any], output: torch.Tensor
-    ) -> None:
+    def _listen(self, reader: Reader, op: str, given: dict[str, Any], output: torch.Tensor) -> None:
         """Listen for the gradient of a plain convolution: it is a transposed one.
 
         Only the gradients that the text asks for are of interest: of inputs it made itself.
@@ -299,6 +319,22 @@ class Recorder:
         )
 
 
+def _attempted(op: str, given: dict[str, Any], stack: tuple[int, ...]) -> Attempt:
+    """Describe a convolution that is about to run, whatever its arguments are."""
+
+    def shape(name: str) -> tuple[int, ...] | None:
+        one = given.get(name)
+        return tuple(one.shape) if isinstance(one, torch.Tensor) else None
+
+    plain = (int, str)
+    parameters = {
+        name: tuple(one) if isinstance(one, list) else one
+        for name, one in given.items()
+        if isinstance(one, plain) or (isinstance(one, (tuple, list)) and len(one) < 4)
+    }
+    return Attempt(op, stack, shape("input"), shape("weight"), shape("bias"), parameters)
+
+
 def _digest(tensor: torch.Tensor) -> bytes:
     """Return a fingerprint of a tensor's numbers, shape and dtype."""
     import hashlib
@@ -306,7 +342,7 @@ def _digest(tensor: torch.Tensor) -> bytes:
     plain = tensor.detach().contiguous()
     mark = hashlib.blake2b(f"{plain.dtype}{tuple(plain.shape)}".encode(), digest_size=16)
     if plain.numel():
-        mark.update(plain.reshape(-1).view(torch.uint8).numpy())
+        mark.update(memoryview(plain.reshape(-1).view(torch.uint8).numpy()))
     return mark.digest()
 
 
@@ -317,7 +353,9 @@ def _per_dimension(value: Any, dims: int, given: dict[str, Any]) -> tuple[int, .
         return tuple(d * (k - 1) // 2 for d, k in zip(dilation, taps))
     if value == "valid":
         return (0,) * dims
-    numbers = tuple(int(one) for one in value) if isinstance(value, (tuple, list)) else (int(value),)
+    numbers = (
+        tuple(int(one) for one in value) if isinstance(value, (tuple, list)) else (int(value),)
+    )
     return numbers * dims if len(numbers) == 1 else numbers
 
 
@@ -338,14 +376,22 @@ class _Watch(TorchFunctionMode):
         self._recorder, self._reader, self._origin = recorder, reader, origin
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         op = FUNCTIONS.get(func)
         if op is None:
             return func(*args, **kwargs)
         return self._recorder.call(
-            self._reader, op, self._origin, lambda: func(*args, **kwargs), arguments(op, args, kwargs)
+            self._reader,
+            op,
+            self._origin,
+            lambda: func(*args, **kwargs),
+            arguments(op, args, kwargs),
         )
 
 
@@ -356,7 +402,7 @@ def arguments(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[st
 
 
 def check(budget: Budget, op: str, given: dict[str, Any]) -> None:
-    """Count a convolution before it runs; what does not fit together is left for torch to refuse."""
+    """Count a convolution before it runs; what does not fit is left for torch to refuse."""
     x, weight = given.get("input"), given.get("weight")
     dims, transposed = int(op[-2]), op.startswith("conv_transpose")
     if not isinstance(x, torch.Tensor) or not isinstance(weight, torch.Tensor):
@@ -367,7 +413,7 @@ def check(budget: Budget, op: str, given: dict[str, Any]) -> None:
         for one in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(one, (int, np.integer)) and abs(int(one)) > budget.limits.parameter:
                 raise Refused(
-                    f"{name}={str(int(one))[:12] if int(one).bit_length() < 64 else 'a huge number'}"
+                    f"{name}={int(one) if int(one).bit_length() < 64 else 'a huge number'}"
                     f" (the limit is {budget.limits.parameter:,})",
                     f"Use a smaller {name}.",
                 )
@@ -400,8 +446,10 @@ def check(budget: Budget, op: str, given: dict[str, Any]) -> None:
         # torch lays the products out before it adds them up, one batch item at a time.
         columns = prod(weight.shape[1:]) * positions * groups
         budget.room_for(columns * x.element_size())
-    macs = x.numel() * prod(weight.shape[1:]) if transposed else (
-        batch * channels * prod(sizes) * prod(weight.shape[1:])
+    macs = (
+        x.numel() * prod(weight.shape[1:])
+        if transposed
+        else (batch * channels * prod(sizes) * prod(weight.shape[1:]))
     )
     narrow = max(weight.shape[1], weight.shape[0] // groups) < _NARROW
     slow = _SLOWER if narrow else (1 if x.dtype in (torch.float32, torch.bfloat16) else 4)

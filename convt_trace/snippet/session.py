@@ -24,6 +24,8 @@ from convt_trace.snippet.recording import Event, Recorder
 
 #: Python frames that the deepest text may use: nesting times calls, a few frames each.
 _FRAMES = 60_000
+#: Texts that took longer are not read a second time.
+_AGAIN_SECONDS = 0.3
 _ONE_AT_A_TIME = threading.Lock()
 
 Send = Callable[[Event], None]
@@ -48,7 +50,8 @@ def read(source: str, limits: Limits, run: Run | None, send: Send) -> None:
 def _put_back() -> Iterator[None]:
     """Put back the state that torch and numpy share between readings."""
     frames = sys.getrecursionlimit()
-    seed, dtype, options = torch.get_rng_state(), torch.get_default_dtype(), np.get_printoptions()
+    seed, dtype = torch.get_rng_state(), torch.get_default_dtype()
+    options: dict[str, Any] = dict(np.get_printoptions())
     enabled = torch.is_grad_enabled()
     sys.setrecursionlimit(max(frames, _FRAMES))
     try:
@@ -123,12 +126,11 @@ def _mark_random(
 
     Where the first reading took long, every call is marked instead.
     """
-    outputs = first.recorder.outputs
+    outputs = first.recorder.fingerprints()
     changed = list(range(len(outputs)))
-    spent = first.budget.steps / limits.steps + first.budget.macs / limits.macs
-    if spent < 0.1 and first.budget.elements < limits.elements_in_sum / 8 and first.failed is None:
+    if first.budget.seconds < _AGAIN_SECONDS and first.failed is None:
         again = _attempt(source, tree, limits, run, lambda event: None, SAMPLE_SEED + 1)
-        others = again.recorder.outputs
+        others = again.recorder.fingerprints()
         if len(others) == len(outputs):
             changed = [place for place, one in enumerate(outputs) if one != others[place]]
     send(("random", changed))
@@ -177,8 +179,8 @@ def _as_raised(
 
 #: Parts of torch's messages, and the smallest change that makes it run.
 _HINTS = (
-    ("channels, but got", "The input's channels (its second number, the first if unbatched) must be "
-     "the layer's in_channels: the weight's first number for a transposed convolution."),
+    ("channels, but got", "The input's channels (its second number, the first if unbatched) must "
+     "be the layer's in_channels: the weight's first number for a transposed convolution."),
     ("output padding must be smaller", "Use an output_padding below the stride (or the dilation)."),
     ("expected scalar type", "Input and weight must have one dtype: use x.float()."),
     ("should be the same", "Input, weight and bias must have one dtype: use x.float()."),
@@ -187,8 +189,8 @@ _HINTS = (
     ("must be divisible by groups", "Use channels that are multiples of groups."),
     ("Only \"zeros\" padding mode", "A transposed convolution pads with nothing else: pad or crop "
      "the tensor yourself."),
-    ("Sizes of tensors must match", "Sizes differ by the rounding of an odd size: use output_padding "
-     "or output_size."),
+    ("Sizes of tensors must match", "Sizes differ by the rounding of an odd size: use "
+     "output_padding or output_size."),
     ("(unbatched) or", "The input has the wrong number of dimensions for this layer."),
     ("is not defined", "Paste the line that defines it."),
 )  # fmt: skip

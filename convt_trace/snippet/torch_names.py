@@ -68,7 +68,7 @@ def _sizes(args: Args) -> list[int]:
     return _ints(list(args))
 
 
-# -- bounds -----------------------------------------------------------------------------------------
+# -- bounds ---------------------------------------------------------------------------------------
 
 
 def like_inputs(reader: Reader, args: Args, kwargs: Kwargs) -> None:
@@ -126,8 +126,12 @@ def counted(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     """``arange`` and ``range``."""
     numbers = [float(one) for one in args if isinstance(one, (int, float, np.number, torch.Tensor))]
     start = float(kwargs.get("start", numbers[0] if len(numbers) > 1 else 0))
-    end = float(kwargs.get("end", kwargs.get("stop", numbers[1] if len(numbers) > 1 else (
-        numbers[0] if numbers else 0))))
+    end = float(
+        kwargs.get(
+            "end",
+            kwargs.get("stop", numbers[1] if len(numbers) > 1 else (numbers[0] if numbers else 0)),
+        )
+    )
     step = float(kwargs.get("step", numbers[2] if len(numbers) > 2 else 1)) or 1.0
     count = abs((end - start) / step)
     reader.budget.tensor(int(count) + 2 if count < 1e18 else 10**18, 8)
@@ -210,8 +214,10 @@ def contraction(reader: Reader, args: Args, kwargs: Kwargs) -> None:
         total = prod(map(size_of, found))
     else:
         for letters, one in zip(inputs, found):
-            sizes.update((letter, max(size, sizes.get(letter, 1)))
-                         for letter, size in zip(letters, shape_of(one)))
+            sizes.update(
+                (letter, max(size, sizes.get(letter, 1)))
+                for letter, size in zip(letters, shape_of(one))
+            )
         total = prod(sizes.values())
     result = equation.replace(" ", "").split("->")[1] if "->" in equation else ""
     kept = prod(sizes.get(letter, 1) for letter in result)
@@ -340,7 +346,9 @@ def tally(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     """``bincount``, ``histc``: as many bins as said, or as the largest value."""
     found = tensors_in(args)
     top = int(found[0].max()) if found and size_of(found[0]) else 0
-    reader.budget.tensor(max([abs(top) + 1, *map(abs, _ints(list(args[1:]) + list(kwargs.values())))]), 8)
+    reader.budget.tensor(
+        max([abs(top) + 1, *map(abs, _ints(list(args[1:]) + list(kwargs.values())))]), 8
+    )
 
 
 def listing(reader: Reader, args: Args, kwargs: Kwargs) -> None:
@@ -390,7 +398,7 @@ def cubic(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     reader.budget.tensor(side * side + (size_of(found[0]) if found else 0), 8)
 
 
-# -- functions --------------------------------------------------------------------------------------
+# -- functions ------------------------------------------------------------------------------------
 
 _LIKE = """
 abs absolute acos arccos acosh add addcdiv addcmul all allclose amax amin aminmax angle any argmax
@@ -402,15 +410,18 @@ floor floor_divide fmod frac full_like gcd ge greater greater_equal gt heaviside
 isfinite isinf isnan isreal is_floating_point is_tensor is_complex is_nonzero kthvalue lcm le ldexp
 lerp less less_equal lgamma log log10 log1p log2 logaddexp logcumsumexp logical_and logical_not
 logical_or logical_xor logit logsumexp lt masked_fill masked_select max maximum mean median min
-minimum mode moveaxis movedim mul multiply mvlgamma nan_to_num nanmean nanmedian nansum narrow ne neg
-negative norm not_equal numel ones_like permute pow positive prod quantile rad2deg rand_like randn_like
+minimum mode moveaxis movedim mul multiply mvlgamma nan_to_num nanmean nanmedian nansum narrow ne
+neg
+negative norm not_equal numel ones_like permute pow positive prod quantile rad2deg rand_like
+randn_like
 ravel real reciprocal relu relu_ remainder renorm reshape roll rot90 round rsqrt rsub searchsorted
 select sgn sigmoid sign signbit sin sinc sinh softmax log_softmax sort split sqrt square squeeze std
 std_mean sub subtract sum swapaxes swapdims t take tan tanh tensor_split topk trace transpose tril
 triu true_divide trunc fix unbind unflatten unique unique_consecutive unsqueeze var var_mean
 view_as_complex view_as_real vsplit hsplit where xlogy zeros_like result_type can_cast
 """.split()
-_CAT = "cat concat concatenate stack hstack vstack dstack column_stack row_stack block_diag atleast_1d atleast_2d atleast_3d".split()
+_CAT = """cat concat concatenate stack hstack vstack dstack column_stack row_stack block_diag
+atleast_1d atleast_2d atleast_3d""".split()
 _SIZED = "zeros ones empty rand randn".split()
 _TORCH: dict[str, Bound] = {
     **dict.fromkeys(_LIKE, like_inputs),
@@ -420,7 +431,8 @@ _TORCH: dict[str, Bound] = {
     "block_diag": outer,
     "randint": drawn, "normal": drawn, "full": first_sized, "randperm": samples,
     "multinomial": samples, "combinations": outer, "cartesian_prod": grid,
-    "tensor": leaf_sized, "as_tensor": leaf_sized, "asarray": leaf_sized, "scalar_tensor": leaf_sized,
+    "tensor": leaf_sized, "as_tensor": leaf_sized, "asarray": leaf_sized,
+    "scalar_tensor": leaf_sized,
     "arange": counted, "linspace": steps, "logspace": steps, "eye": squared, "diag": squared,
     "diagflat": squared, "diag_embed": squared, "tril_indices": squared, "triu_indices": squared,
     "repeat_interleave": repeated, "tile": multiplied, "broadcast_to": expanded,
@@ -433,14 +445,16 @@ _TORCH: dict[str, Bound] = {
     "scatter_add": chosen, "index_add": chosen, "index_fill": like_inputs,
     "nonzero": listing, "argwhere": listing, "where": listing, "bincount": tally, "histc": tally,
     "hann_window": squared, "hamming_window": squared,
-    "inverse": cubic, "det": cubic, "pinverse": cubic, "svd": cubic, "qr": cubic, "trapz": like_inputs,
+    "inverse": cubic, "det": cubic, "pinverse": cubic, "svd": cubic, "qr": cubic,
+    "trapz": like_inputs,
     "from_numpy": like_inputs, "cosine_similarity": like_inputs, "pixel_shuffle": like_inputs,
     "channel_shuffle": like_inputs, "layer_norm": like_inputs, "batch_norm": like_inputs,
     "cross": like_inputs,
 }  # fmt: skip
 
 _LINALG: dict[str, Bound] = {
-    "norm": like_inputs, "vector_norm": like_inputs, "matrix_norm": cubic, "inv": cubic, "pinv": cubic,
+    "norm": like_inputs, "vector_norm": like_inputs, "matrix_norm": cubic, "inv": cubic,
+    "pinv": cubic,
     "det": cubic, "matrix_rank": cubic, "svd": cubic, "qr": cubic, "solve": cubic, "lstsq": cubic,
     "eigvals": cubic, "eigh": cubic, "cond": cubic,
 }  # fmt: skip
@@ -474,12 +488,14 @@ _FUNCTIONAL: dict[str, Bound] = {
 
 _METHODS: dict[str, Bound] = {
     **dict.fromkeys(
-        """abs abs_ acos acosh add add_ addcdiv_ addcmul addcmul_ all allclose amax amin aminmax angle
-        any argmax argmin argsort asin asinh atan atan2 bernoulli bernoulli_ bfloat16 bitwise_and
-        bitwise_not bitwise_or bool byte ceil ceil_ char chunk clamp clamp_ clamp_max clamp_min clamp_max_
+        """abs abs_ acos acosh add add_ addcdiv_ addcmul addcmul_ all allclose amax amin aminmax
+        angle any argmax argmin argsort asin asinh atan atan2 bernoulli bernoulli_ bfloat16 bitwise_and
+        bitwise_not bitwise_or bool byte ceil ceil_ char chunk clamp clamp_ clamp_max clamp_min
+        clamp_max_
         clamp_min_ clip clip_ clone conj contiguous copy_ cos cosh count_nonzero cpu cummax cummin
         cumprod cumsum detach detach_ diagonal diff dim dist div div_ divide double
-        element_size eq equal erf exp exp_ expm1 fill_ fill_diagonal_ flatten flip fliplr flipud float
+        element_size eq equal erf exp exp_ expm1 fill_ fill_diagonal_ flatten flip fliplr flipud
+        float
         floor floor_ floor_divide fmod fmod_ frac ge get_device gt half hypot int is_complex
         is_contiguous is_floating_point is_nonzero isclose isfinite isinf isnan isreal
         item kthvalue le lerp lerp_ log log10 log1p log2 log_ log_softmax logical_and logical_not
@@ -487,10 +503,12 @@ _METHODS: dict[str, Bound] = {
         max maximum mean median min minimum mode moveaxis movedim mul mul_ multiply nan_to_num
         nanmean nansum narrow ndimension ne neg neg_ nelement norm normal_ numel
         permute pow pow_ prod quantile random_ ravel reciprocal relu relu_ remainder renorm
-        requires_grad_ reshape reshape_as retain_grad roll rot90 round round_ rsqrt select short sigmoid
+        requires_grad_ reshape reshape_as retain_grad roll rot90 round round_ rsqrt select short
+        sigmoid
         sigmoid_ sign sin sinh size softmax sort split split_with_sizes sqrt sqrt_ square squeeze
         squeeze_ std stride storage_offset sub sub_ subtract sum swapaxes swapdims t t_ take tan
-        tanh tanh_ tensor_split to tolist topk trace transpose transpose_ tril tril_ triu triu_ trunc
+        tanh tanh_ tensor_split to tolist topk trace transpose transpose_ tril tril_ triu triu_
+        trunc
         true_divide trunc_ type_as unbind unflatten uniform_ unique unique_consecutive unsqueeze
         unsqueeze_ var view view_as where xlogy zero_ ldexp_ exponential_ geometric_ cauchy_
         log_normal_ logit square_ masked_scatter_ floor_divide_ remainder_ heaviside
@@ -540,7 +558,7 @@ def _numpy(x: torch.Tensor, force: bool = False) -> np.ndarray:
 
 
 def _type_method(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
-    """``x.type()`` names the type; ``x.type(torch.LongTensor)`` and ``x.type(torch.float)`` convert."""
+    """``x.type()`` names the type, ``x.type(torch.LongTensor)`` converts."""
     x, wanted = args[0], _arg(args, kwargs, 1, "dtype")
     if wanted is None:
         return x.type()
@@ -571,7 +589,8 @@ def _backward(reader: Reader, args: Args, kwargs: Kwargs) -> None:
 LEGACY = {
     "torch.Tensor": torch.float32, "torch.FloatTensor": torch.float32,
     "torch.DoubleTensor": torch.float64, "torch.HalfTensor": torch.float16,
-    "torch.LongTensor": torch.int64, "torch.IntTensor": torch.int32, "torch.ShortTensor": torch.int16,
+    "torch.LongTensor": torch.int64, "torch.IntTensor": torch.int32,
+    "torch.ShortTensor": torch.int16,
     "torch.CharTensor": torch.int8, "torch.ByteTensor": torch.uint8, "torch.BoolTensor": torch.bool,
     "torch.cuda.FloatTensor": torch.float32, "torch.cuda.LongTensor": torch.int64,
     "torch.BFloat16Tensor": torch.bfloat16,
@@ -599,9 +618,11 @@ TENSOR_PROPERTIES: dict[str, Callable[[Any], Any]] = {
     "name": lambda x: None,
 }
 
-_DTYPES = """float float16 float32 float64 half double bfloat16 int int8 int16 int32 int64 long short
-uint8 bool complex64 complex128 cfloat cdouble""".split()
-_CONSTANTS = "pi e inf nan contiguous_format channels_last channels_last_3d preserve_format strided".split()
+_DTYPES = """float float16 float32 float64 half double bfloat16 int int8 int16 int32 int64
+long short uint8 bool complex64 complex128 cfloat cdouble""".split()
+_CONSTANTS = (
+    "pi e inf nan contiguous_format channels_last channels_last_3d preserve_format strided".split()
+)
 
 
 def torch_table() -> dict[str, Any]:
@@ -613,7 +634,9 @@ def torch_table() -> dict[str, Any]:
         for name, bound in names.items():
             if hasattr(module, name):
                 path = f"{prefix}.{name}"
-                table[path] = values.Function(path, action(blank.get(name) or getattr(module, name), bound))
+                table[path] = values.Function(
+                    path, action(blank.get(name) or getattr(module, name), bound)
+                )
 
     put("torch", _TORCH, torch)
     put("torch.linalg", _LINALG, torch.linalg)

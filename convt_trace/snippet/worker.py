@@ -43,6 +43,7 @@ _HEADER = struct.Struct("!IQ")
 _turns = threading.BoundedSemaphore(_AT_ONCE)
 _starting = threading.Lock()
 _nursery: Nursery | None = None
+_fork_here = False
 
 
 def available() -> bool:
@@ -56,12 +57,26 @@ def warm_up() -> None:
         _the_nursery()
 
 
+def fork_here() -> None:
+    """Fork children from this process, without a nursery.
+
+    For a process that has imported torch and run nothing with it yet, such as the command line:
+    torch's threads do not survive a fork.
+    """
+    global _fork_here
+    _fork_here = available()
+
+
 def read_apart(source: str, limits: Limits, run: Run | None, builder: Builder) -> None:
     """Read a text in a child process and add what it sends to ``builder``."""
     if len(source) > limits.source_chars or not available():
         from convt_trace.snippet.session import read
 
         read(source, limits, run, builder.add)
+        return
+    if _fork_here:
+        with _forked((source, limits, run)) as connection:
+            _receive(connection, limits, builder)
         return
     with _turns:
         for attempt in (1, 2):
@@ -73,6 +88,24 @@ def read_apart(source: str, limits: Limits, run: Run | None, builder: Builder) -
                     raise SnippetError("Refused", "the reader is not available") from None
         with connection:
             _receive(connection, limits, builder)
+
+
+@contextlib.contextmanager
+def _forked(request: tuple[str, Limits, Run | None]) -> Iterator[socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        _keep_freed_memory_out()
+        _child(theirs)
+        os._exit(0)
+    theirs.close()
+    try:
+        with ours:
+            send(ours, request)
+            yield ours
+    finally:
+        os.waitpid(child, 0)
 
 
 def _receive(connection: socket.socket, limits: Limits, builder: Builder) -> None:
@@ -89,10 +122,12 @@ def _receive(connection: socket.socket, limits: Limits, builder: Builder) -> Non
             what = f"more than {limits.seconds} seconds of computing"
         else:
             what = "more memory than the reader has, or a crash inside torch"
-        builder.add(("error", ("Refused", what, None, (), "Use smaller tensors.")))
+        stack = builder.at.stack if builder.at else ()
+        line = stack[-1] if stack else None
+        builder.add(("error", ("Refused", what, line, stack, "Use smaller tensors.")))
 
 
-# -- messages ---------------------------------------------------------------------------------------
+# -- messages -------------------------------------------------------------------------------------
 
 
 def send(connection: socket.socket, message: Any) -> None:
@@ -110,12 +145,17 @@ class _Plain(pickle.Unpickler):
     """Builds nothing but what the reader's own messages hold."""
 
     _ALLOWED = {
-        "numpy._core.numeric", "numpy._core.multiarray", "numpy", "ml_dtypes", "ml_dtypes._ml_dtypes_ext",
+        "numpy._core.numeric", "numpy._core.multiarray", "numpy", "ml_dtypes",
+        "ml_dtypes._ml_dtypes_ext",
         "convt_trace.snippet.reading", "convt_trace.snippet.limits",
     }  # fmt: skip
 
     def find_class(self, module: str, name: str) -> Any:
-        if module in self._ALLOWED and not name.startswith("_") or name in ("_frombuffer", "_reconstruct"):
+        if (
+            module in self._ALLOWED
+            and not name.startswith("_")
+            or name in ("_frombuffer", "_reconstruct")
+        ):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"{module}.{name}")
 
@@ -150,7 +190,7 @@ def _take(connection: socket.socket, length: int, deadline: float) -> bytearray 
     return taken
 
 
-# -- the nursery, seen from outside -----------------------------------------------------------------
+# -- the nursery, seen from outside ---------------------------------------------------------------
 
 
 class Nursery:
@@ -213,7 +253,7 @@ def _the_nursery() -> Nursery:
         return _nursery
 
 
-# -- the nursery, from inside -----------------------------------------------------------------------
+# -- the nursery, from inside ---------------------------------------------------------------------
 
 
 def _warm(limits: Limits) -> None:

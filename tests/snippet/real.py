@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.machinery
 import io
 import random
 import re
@@ -46,7 +47,7 @@ class _Seen(TorchFunctionMode):
 
 
 def run(source: str) -> tuple[list[tuple[str, int, Any]], str, str]:
-    """Execute a text with Python; return its convolutions, what it printed, and its error's type."""
+    """Execute a text with Python; return its convolutions, what it printed, and its error."""
     torch.manual_seed(0)
     np.random.seed(0)
     random.seed(0)
@@ -54,6 +55,7 @@ def run(source: str) -> tuple[list[tuple[str, int, Any]], str, str]:
     module = types.ModuleType("__main__")
     before = sys.modules.get("tqdm"), sys.modules["__main__"]
     quiet = types.ModuleType("tqdm")
+    quiet.__spec__ = importlib.machinery.ModuleSpec("tqdm", None)
     quiet.tqdm = lambda items: items  # type: ignore[attr-defined]
     sys.modules["tqdm"], sys.modules["__main__"] = quiet, module
     try:
@@ -61,7 +63,9 @@ def run(source: str) -> tuple[list[tuple[str, int, Any]], str, str]:
             warnings.simplefilter("ignore")
             exec(compile(source, "<pasted>", "exec"), module.__dict__)  # noqa: S102 our own corpus
     except Exception as raised:
-        error = f"{type(raised).__name__}: {str(raised).strip().splitlines()[0] if str(raised) else ''}"
+        error = (
+            f"{type(raised).__name__}: {str(raised).strip().splitlines()[0] if str(raised) else ''}"
+        )
     finally:
         sys.modules["__main__"] = before[1]
         if before[0] is None:

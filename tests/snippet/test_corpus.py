@@ -1,4 +1,4 @@
-"""Texts as people paste them, read here and executed by Python: the same numbers, the same prints."""
+"""Texts as people paste them, read here and run by Python: the same numbers and prints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ def compared(source: str, plain: str) -> str:
         return f"error {our_error!r}, not {error!r}"
     if reading.printed != printed:
         return f"printed {reading.printed!r}, not {printed!r}"
-    ours = [call for call in reading.calls if "gradient" not in call.origin and "grad." not in call.origin]
+    ours = [
+        call
+        for call in reading.calls
+        if "gradient" not in call.origin and "grad." not in call.origin
+    ]
     if [call.op for call in ours] != [op for op, _, _ in calls]:
         return f"calls {[call.op for call in ours]}, not {[op for op, _, _ in calls]}"
     for call, (_, line, output) in zip(ours, calls):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  the texts stand on one line each
 """Texts that try to get out, or to use up what there is: refused, without side effect.
 
 Each attempt has a name; what may happen instead of a refusal is only an error of the text's own.
@@ -312,7 +313,9 @@ def _trees() -> st.SearchStrategy[str]:
         return st.one_of(
             st.tuples(inner, operators, inner).map(lambda t: f"({t[0]} {t[1]} {t[2]})"),
             st.tuples(inner, methods).map(lambda t: f"({t[0]}).{t[1]}"),
-            st.tuples(inner, st.lists(inner, max_size=3)).map(lambda t: f"{t[0]}({', '.join(t[1])})"),
+            st.tuples(inner, st.lists(inner, max_size=3)).map(
+                lambda t: f"{t[0]}({', '.join(t[1])})"
+            ),
             st.tuples(inner, inner).map(lambda t: f"{t[0]}[{t[1]}]"),
             st.tuples(inner, inner).map(lambda t: f"{t[0]}[{t[1]}:]"),
             st.lists(inner, max_size=3).map(lambda t: f"[{', '.join(t)}]"),
@@ -329,7 +332,9 @@ def _trees() -> st.SearchStrategy[str]:
         st.tuples(names, expressions).map(lambda t: f"{t[0]} = {t[1]}"),
         st.tuples(names, expressions).map(lambda t: f"{t[0]} += {t[1]}"),
         st.tuples(expressions, expressions).map(lambda t: f"for y in {t[0]}: {t[1]}"),
-        st.tuples(expressions, expressions).map(lambda t: f"try: {t[0]}\nexcept Exception as e: {t[1]}"),
+        st.tuples(expressions, expressions).map(
+            lambda t: f"try: {t[0]}\nexcept Exception as e: {t[1]}"
+        ),
         st.tuples(names, expressions).map(lambda t: f"class {t[0]}(nn.Module):\n    a = {t[1]}"),
         st.tuples(names, expressions).map(lambda t: f"def {t[0]}(x): return {t[1]}"),
         st.tuples(expressions, expressions).map(lambda t: f"({t[0]}).a = {t[1]}"),
@@ -347,7 +352,9 @@ def test_any_tree_meets_only_the_readers_own_error(text: str) -> None:
     """Whatever is put together, the reader answers, and its answer can be written as JSON."""
     quick = replace(LIMITS, steps=20_000, tensor_elements=100_000, seconds=1.0)
     try:
-        answer: object = read_snippet("import torch\nx = torch.ones(1, 1, 3)\n" + text, limits=quick)
+        answer: object = read_snippet(
+            "import torch\nx = torch.ones(1, 1, 3)\n" + text, limits=quick
+        )
     except SnippetError as error:
         answer = error
     json.dumps(answer.to_json())  # type: ignore[attr-defined]
@@ -421,5 +428,11 @@ def test_every_node_kind_is_judged() -> None:
 
 def test_limits_are_those_of_the_documentation() -> None:
     text = (Path(__file__).parents[2] / "docs" / "snippets.md").read_text()
-    for value in (LIMITS.source_chars, LIMITS.steps, LIMITS.tensor_elements, LIMITS.macs, LIMITS.calls):
+    for value in (
+        LIMITS.source_chars,
+        LIMITS.steps,
+        LIMITS.tensor_elements,
+        LIMITS.macs,
+        LIMITS.calls,
+    ):
         assert f"{value:,}" in text
