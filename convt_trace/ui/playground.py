@@ -11,7 +11,7 @@ from convt_trace.case import Case
 from convt_trace.player.mount import player
 from convt_trace.player.scene import CHANNELS, GROUPS, View, chosen
 from convt_trace.reference import compare, plain_conv
-from convt_trace.settings import MOST_TYPED, Settings, SettingsError, from_query, to_query
+from convt_trace.settings import MOST_TYPED, Settings, from_query, to_query
 from convt_trace.ui import address, controls, shell
 
 #: Rows of the trace table: a page of it, and what one CSV file holds.
@@ -34,11 +34,7 @@ def page() -> None:
     """Draw the page."""
     shell.page("Playground")
     _load()
-    try:
-        settings = controls.settings()
-    except SettingsError as error:
-        st.error(str(error), icon=":material/edit:")
-        return
+    settings = controls.settings()
     for problem in st.session_state.problems:
         st.warning(problem, icon=":material/link_off:")
     case = case_of(settings)
