@@ -150,7 +150,8 @@ EXAMPLES = {
     ),
     "class": Example(
         "A class nobody calls",
-        "Most code that people paste only defines layers. Give it an input's shape, and it runs.",
+        "Most code that people paste only defines layers. Give it what it needs, and it runs: "
+        "`4, 2` with the shapes `1, 4, 3, 3` and `1, 2, 6, 6`.",
         _CLASS_ONLY,
     ),
     "channels": Example(

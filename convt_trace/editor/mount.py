@@ -112,4 +112,4 @@ def editor(
 
 def copy_button(label: str, text: str, *, key: str) -> None:
     """Show a button that copies a text, without a trip to the server."""
-    _copy(key=key, data={"label": label, "text": text})
+    _copy(key=key, width="content", data={"label": label, "text": text})

@@ -41,8 +41,9 @@ def show(call: Call, key: str) -> None:
     key : str
         Tells this call's widgets from all others'.
     """
-    st.markdown(f"Line {call.line}: {code(call.source)}")
     case = call.case
+    layer = f" runs {code(case.line())}" if case is not None else ""
+    st.markdown(f"Line {call.line}: {code(call.source)}{layer}")
     if case is not None:
         _transposed(call, case, key)
     elif call.transposed:
@@ -58,28 +59,31 @@ def _facts(call: Call) -> str:
 
 def _sample(call: Call) -> None:
     if call.random:
-        st.caption(
-            ":material/casino: Nothing seeds these random numbers, so this is one sample: your run "
-            "has other values, and the same sums of them."
-        )
+        st.caption(":material/casino: One sample: nothing seeds these random numbers.")
 
 
 # -- a transposed convolution ---------------------------------------------------------------------
 
 
 def _transposed(call: Call, case: Case, key: str) -> None:
-    st.caption(f"`{case.line()}` · {words.counts(case)}")
+    st.caption(words.counts(case))
     _sample(call)
     for warning in _warnings(call):
         st.warning(warning, icon=":material/lightbulb:")
     answer = _short_answer(case)
-    st.markdown(answer)
+    _answer(answer, key)
     with st.container(horizontal=True, vertical_alignment="center"):
         copy_button("Copy as Markdown", answer, key=f"copy_{key}")
         _to_playground(case)
     _walk(case, key)
     _whole_story(case, key)
     _something_else(case, key)
+
+
+def _answer(text: str, key: str) -> None:
+    """Show the short answer, which is what people came for, in larger type."""
+    with st.container(key=f"answer_{key}"):
+        st.markdown(text)
 
 
 def _warnings(call: Call) -> list[str]:
@@ -180,7 +184,7 @@ def _plain(call: Call, key: str) -> None:
     _sample(call)
     given = (call.x, call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups)
     answer = conv_short_answer(*given, output=call.output)
-    st.markdown(answer)
+    _answer(answer, key)
     copy_button("Copy as Markdown", answer, key=f"copy_{key}")
     unbatched = call.x.ndim == call.dims + 1
     shape = (1, *call.output.shape) if unbatched else call.output.shape

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import uuid4
 
 import streamlit as st
 
+from convt_trace.advice import Call as Refusal
 from convt_trace.advice import explain_error
 from convt_trace.editor.mount import Load, Mark, editor
 from convt_trace.gallery import EXAMPLES, name_of
+from convt_trace.positional import warnings_of
 from convt_trace.snippet import LIMITS, Call, Run, SnippetError
 from convt_trace.ui import address, answers, shell, uncalled
 from convt_trace.ui.markdown import code, plain
@@ -55,7 +58,7 @@ class State:
 
 def page() -> None:
     """Draw the page."""
-    shell.page("Explain")
+    shell.page("Explain", sidebar=200)
     warm_up()
     state = _state()
     st.markdown("#### Paste a snippet, see where its numbers come from")
@@ -161,7 +164,9 @@ def _found(state: State, result: Result) -> None:
     """Say what the text did: its error, what it printed, what was passed over, what it defines."""
     reading = result.reading
     if result.error is not None and not (reading.definitions and _is_nothing(result.error)):
-        _error(result.error)
+        _error(result.error, state.source or "")
+    for line, warning in warnings_of(state.source or ""):
+        st.warning(f"**Line {line}.** {plain(warning)}", icon=":material/lightbulb:")
     if reading.printed:
         st.caption("It prints")
         st.code(reading.printed.rstrip("\n"), language=None, height=_height(reading.printed))
@@ -189,7 +194,7 @@ def _is_nothing(error: SnippetError) -> bool:
     return error.type == "NothingToExplain"
 
 
-def _error(error: SnippetError) -> None:
+def _error(error: SnippetError, source: str) -> None:
     """Show torch's message, then what it means and the smallest change that makes it run."""
     where = f"**Line {error.lineno}.** " if error.lineno else ""
     if error.type in ("Refused", "NothingToExplain"):
@@ -197,7 +202,7 @@ def _error(error: SnippetError) -> None:
         text = f"{where}{lead}{plain(error.message)}."
         st.warning(f"{text} {plain(error.hint)}".strip(), icon=":material/block:")
         return
-    told = explain_error(error.message)
+    told = explain_error(error.message, Refusal(layer=not _is_function(error, source)))
     known = told.what != "" or told.fix != ""
     words = f"{told.plain} {told.fix}" if known else error.hint
     st.error(f"{where}{code(f'{error.type}: {error.message}')}", icon=":material/error:")
@@ -207,7 +212,14 @@ def _error(error: SnippetError) -> None:
         st.code(told.code, language="python")
 
 
-def _height(text: str) -> int | str:
+def _is_function(error: SnippetError, source: str) -> bool:
+    """Whether the line in question calls torch's function, and not a layer."""
+    lines = source.splitlines()
+    line = error.lineno or 0
+    return 0 < line <= len(lines) and "conv_transpose" in lines[line - 1]
+
+
+def _height(text: str) -> int | Literal["content"]:
     return 220 if text.count("\n") > 9 else "content"
 
 

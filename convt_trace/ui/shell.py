@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
@@ -20,17 +21,27 @@ _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.5rem clamp(1rem, 3vw, 2.5rem) 4rem; }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding-top: 4rem; } }
 [data-testid="stSidebarContent"] { padding-top: 0; }
+[class*="st-key-answer_"] { border-left: 4px solid #7f79ee; padding-left: 1rem; }
+[class*="st-key-answer_"] code { font-size: 1rem; }
 </style>"""
 
 
-def page(title: str) -> None:
-    """Set a page up; the first thing that every page does."""
+def page(title: str, sidebar: Literal["auto"] | int = "auto") -> None:
+    """Set a page up; the first thing that every page does.
+
+    Parameters
+    ----------
+    title : str
+    sidebar : int, optional
+        Its width; a page without controls in it leaves the room to the rest.
+    """
     server.settle()
     st.set_page_config(
         # A file of ours: Streamlit would fetch an icon by name from the internet.
         page_title=f"{title} · convt-trace",
         page_icon=str(Path(__file__).with_name("icon.png")),
         layout="wide",
+        initial_sidebar_state=sidebar,
     )
     st.html(_STYLE)
     with st.sidebar:

@@ -51,12 +51,11 @@ def _form(target: str | int, group: Sequence[Definition], run: Run | None, runne
         arguments = ""
         if is_class and first.init_arguments:
             arguments = st.text_input(
-                f"{target}(…)",
+                plain(f"{target}({', '.join(one.name for one in first.init_arguments)})"),
                 _written(first.init_arguments) if mine is None else mine.init_args or "",
                 key=f"{key}_init",
                 placeholder="64, 32",
-                help="The constructor's arguments, as you would write them: "
-                + plain(", ".join(one.name for one in first.init_arguments)),
+                help="The constructor's arguments, as you would write them.",
             )
         names = [one.name for one in first.forward_arguments if one.default is None] or ["input"]
         texts = [
