@@ -853,7 +853,6 @@ class Player {
 
   pin(target) {
     this.pinned = sameCell(target, this.pinned) ? null : target;
-    this.hovered = this.pinned ? this.hovered : target;
     this.#light();
     const { panel, cell } = this.pinned ? this.#asOutput(this.pinned) : {};
     if (panel === "output") this.tell?.(this.scene.output.cellName(cell, this.scene.dims));
@@ -947,7 +946,7 @@ class Player {
       ArrowLeft: () => this.back(),
       Home: () => this.seek(0),
       End: () => this.seek(this.scene.total),
-      Escape: () => this.pin(this.pinned),
+      Escape: () => this.pin(null),
     }[event.key];
     if (!run) return;
     event.preventDefault();

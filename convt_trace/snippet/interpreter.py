@@ -869,6 +869,7 @@ class Reader:
         if isinstance(value, torch.Tensor):
             if value.dim() == 0:
                 raise TypeError("iteration over a 0-d tensor")
+            self.budget.made(value.shape[0])
             return iter(value.unbind(0))
         if isinstance(value, torch.nn.Module):
             if isinstance(value, torch.nn.ModuleDict):

@@ -24,8 +24,8 @@ from convt_trace.snippet.recording import Event, Recorder
 
 #: Python frames that the deepest text may use: nesting times calls, a few frames each.
 _FRAMES = 60_000
-#: Texts that took longer are not read a second time.
-_AGAIN_SECONDS = 0.3
+#: Texts that took more are not read a second time (counted, not timed: the answer stays the same).
+_AGAIN_STEPS, _AGAIN_MACS, _AGAIN_ELEMENTS = 200_000, 10**9, 2**24
 _ONE_AT_A_TIME = threading.Lock()
 
 Send = Callable[[Event], None]
@@ -79,9 +79,16 @@ def _read(source: str, limits: Limits, run: Run | None, send: Send) -> None:
 
 
 def _attempt(
-    source: str, tree: ast.Module, limits: Limits, run: Run | None, send: Send, seed: int
+    source: str,
+    tree: ast.Module,
+    limits: Limits,
+    run: Run | None,
+    send: Send,
+    seed: int,
+    started: float | None = None,
 ) -> Reader:
     budget = Budget(limits)
+    budget.started = started or budget.started
     recorder = Recorder(budget, send)
     reader = Reader(source.splitlines(), budget, recorder)
     torch.manual_seed(seed)
@@ -128,8 +135,14 @@ def _mark_random(
     """
     outputs = first.recorder.fingerprints()
     changed = list(range(len(outputs)))
-    if first.budget.seconds < _AGAIN_SECONDS and first.failed is None:
-        again = _attempt(source, tree, limits, run, lambda event: None, SAMPLE_SEED + 1)
+    used = first.budget
+    small = (
+        used.steps < _AGAIN_STEPS and used.macs < _AGAIN_MACS and used.elements < _AGAIN_ELEMENTS
+    )
+    if small and first.failed is None:
+        again = _attempt(
+            source, tree, limits, run, lambda event: None, SAMPLE_SEED + 1, used.started
+        )
         others = again.recorder.fingerprints()
         if len(others) == len(outputs):
             changed = [place for place, one in enumerate(outputs) if one != others[place]]

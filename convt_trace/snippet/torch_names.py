@@ -489,7 +489,8 @@ _FUNCTIONAL: dict[str, Bound] = {
 _METHODS: dict[str, Bound] = {
     **dict.fromkeys(
         """abs abs_ acos acosh add add_ addcdiv_ addcmul addcmul_ all allclose amax amin aminmax
-        angle any argmax argmin argsort asin asinh atan atan2 bernoulli bernoulli_ bfloat16 bitwise_and
+        angle any argmax argmin argsort asin asinh atan atan2 bernoulli bernoulli_ bfloat16
+        bitwise_and
         bitwise_not bitwise_or bool byte ceil ceil_ char chunk clamp clamp_ clamp_max clamp_min
         clamp_max_
         clamp_min_ clip clip_ clone conj contiguous copy_ cos cosh count_nonzero cpu cummax cummin

@@ -114,7 +114,7 @@ def _receive(connection: socket.socket, limits: Limits, builder: Builder) -> Non
     try:
         for event in events(connection, deadline):
             builder.add(event)
-    except (OSError, EOFError):
+    except (OSError, EOFError, pickle.UnpicklingError):
         pass
     if not builder.finished and builder.error is None:
         spent = time.monotonic() - started
@@ -145,17 +145,23 @@ class _Plain(pickle.Unpickler):
     """Builds nothing but what the reader's own messages hold."""
 
     _ALLOWED = {
-        "numpy._core.numeric", "numpy._core.multiarray", "numpy", "ml_dtypes",
-        "ml_dtypes._ml_dtypes_ext",
-        "convt_trace.snippet.reading", "convt_trace.snippet.limits",
-    }  # fmt: skip
+        "numpy._core.numeric": {"_frombuffer"},
+        "numpy._core.multiarray": {"_reconstruct", "scalar"},
+        "numpy": {"dtype", "ndarray"},
+        "ml_dtypes": {"bfloat16"},
+        "convt_trace.snippet.reading": {
+            "Argument",
+            "Attempt",
+            "Definition",
+            "Note",
+            "Run",
+            "Shown",
+        },
+        "convt_trace.snippet.limits": {"Limits"},
+    }
 
     def find_class(self, module: str, name: str) -> Any:
-        if (
-            module in self._ALLOWED
-            and not name.startswith("_")
-            or name in ("_frombuffer", "_reconstruct")
-        ):
+        if name in self._ALLOWED.get(module, ()):
             return super().find_class(module, name)
         raise pickle.UnpicklingError(f"{module}.{name}")
 
