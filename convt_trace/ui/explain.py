@@ -63,14 +63,15 @@ def page() -> None:
     state = _state()
     st.markdown("#### Paste a snippet, see where its numbers come from")
     _gallery(state)
+    left, right = st.columns([3, 2], gap="medium")
     if state.source is not None and not readings.has(state.source, state.run):
         # The editor stands before the text is read, and is drawn again with what to mark.
-        _editor(state, None)
-        with st.spinner("Reading the snippet …"):
+        with left:
+            _editor(state, None)
+        with right, st.spinner("Reading the snippet …"):
             readings.read(state.source, state.run)
         st.rerun()
     result = None if state.source is None else readings.read(state.source, state.run)
-    left, right = st.columns([3, 2], gap="medium")
     with left:
         _editor(state, result)
     with right:

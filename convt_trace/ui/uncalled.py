@@ -51,7 +51,7 @@ def _form(target: str | int, group: Sequence[Definition], run: Run | None, runne
         arguments = ""
         if is_class and first.init_arguments:
             arguments = st.text_input(
-                plain(f"{target}({', '.join(one.name for one in first.init_arguments)})"),
+                f"{target}({', '.join(one.name for one in first.init_arguments)})",
                 _written(first.init_arguments) if mine is None else mine.init_args or "",
                 key=f"{key}_init",
                 placeholder="64, 32",

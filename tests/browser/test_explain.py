@@ -18,10 +18,10 @@ QUESTION, ANSWER = EXAMPLES["question"].source, EXAMPLES["answer"].source
 
 #: Texts that are refused, and a word of the sentence that says so.
 HOSTILE = {
-    "().__class__.__bases__[0].__subclasses__()": "__class__",
+    "().__class__.__bases__[0].__subclasses__()": "__bases__",
     "open('/etc/passwd').read()": "open",
     "import os\nos.system('true')": "os",
-    "while True:\n    pass": "steps",
+    "while True:\n    pass": "more than",
     "x = 9 ** 9 ** 9": "whole number",
     "import torch\ntorch.zeros(60000, 60000)": "elements",
     "(" * 5000: "",
@@ -43,6 +43,11 @@ def explain(page: Page, text: str, key: str = "Control+Enter") -> None:
     """Put a text in the place of the one that is there, as pasting does, and press the key."""
     editor(page).fill(text)
     editor(page).press(key)
+
+
+def pick(page: Page, name: str) -> None:
+    """Choose an example of the gallery."""
+    page.get_by_role("radio", name=EXAMPLES[name].title, exact=True).click()
 
 
 def answer(page: Page) -> Locator:
@@ -96,7 +101,7 @@ def test_the_button_runs_it_too_and_calls_are_tabs(page: Page) -> None:
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_of_the_gallery_opens(page: Page, name: str) -> None:
     open_at(page)
-    page.get_by_role("button", name=EXAMPLES[name].title, exact=True).click()
+    pick(page, name)
     expect(editor(page)).to_have_value(EXAMPLES[name].source)
     if name == "class":
         expect(page.get_by_text("and nothing here calls it")).to_be_visible()
@@ -116,14 +121,14 @@ def test_a_generator_of_full_size_opens_at_its_last_layer(page: Page) -> None:
 def test_a_class_that_nobody_calls_runs_on_a_shape(page: Page) -> None:
     open_at(page, "/Explain?example=class")
     expect(page.get_by_text("Line 8 defines")).to_contain_text("nothing here calls it")
-    page.get_by_label("Up(channels, out_channels)").fill("4, 2")
-    page.get_by_label("shape of x").fill("1, 4, 3, 3")
-    page.get_by_label("shape of skip").fill("1, 2, 6, 6")
+    page.get_by_label("Up(channels, out_channels)", exact=True).fill("4, 2")
+    page.get_by_label("shape of x", exact=True).fill("1, 4, 3, 3")
+    page.get_by_label("shape of skip", exact=True).fill("1, 2, 6, 6")
     page.get_by_role("button", name="Run it").click()
     expect(page.get_by_role("tab", name="line 8: conv_transpose2d")).to_be_visible()
     expect(page.get_by_text("One sample")).to_be_visible()
-    expect(page.get_by_label("shape of x")).to_have_value("1, 4, 3, 3")
-    page.get_by_label("shape of x").fill("one")
+    expect(page.get_by_label("shape of x", exact=True)).to_have_value("1, 4, 3, 3")
+    page.get_by_label("shape of x", exact=True).fill("one")
     page.get_by_role("button", name="Run it").click()
     expect(page.get_by_text("A shape is whole numbers")).to_be_visible()
 
@@ -199,7 +204,7 @@ def test_an_example_can_be_undone(page: Page) -> None:
     open_at(page)
     explain(page, ANSWER + "# mine")
     expect(answer(page)).to_contain_text("= 12")
-    page.get_by_role("button", name=EXAMPLES["dcgan"].title).click()
+    pick(page, "dcgan")
     expect(editor(page)).to_have_value(EXAMPLES["dcgan"].source)
     page.get_by_role("button", name="Back to your own text").click()
     expect(editor(page)).to_have_value(ANSWER + "# mine")
@@ -211,6 +216,7 @@ def test_a_cell_is_asked_for_by_a_click_and_by_its_place(page: Page) -> None:
     expect(page.get_by_text("x[0,0,0] * w[0,0,2] = 2 * 5 = 10")).to_be_visible()
     cells = page.locator("figure[data-panel=torch] .ct-number")
     expect(cells).to_have_count(2)
+    cells.nth(1).scroll_into_view_if_needed()
     box = cells.nth(1).bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
@@ -242,7 +248,9 @@ def test_the_whole_story_is_copied_as_markdown(open_page: OpenPage) -> None:
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
     open_at(page)
     page.get_by_text("The whole story").click()
-    page.get_by_role("button", name="Copy as Markdown").last.click()
+    buttons = page.get_by_role("button", name="Copy as Markdown")
+    expect(buttons).to_have_count(2)
+    buttons.last.click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     text: Any = page.evaluate("navigator.clipboard.readText()")
     assert "**Shapes.**" in text and "$$" in text and "= 2 * dot([1,1,2], [2,1,1]) = 10" in text
