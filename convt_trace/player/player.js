@@ -29,6 +29,7 @@ export function mount({ data, parentElement, setTriggerValue }, options) {
     players.set(parentElement, player);
   }
   player.ask = (number) => setTriggerValue("window", number);
+  if (options.cells) player.tell = (cell) => setTriggerValue("cell", cell);
   player.receive(data);
   return () => player.leaveIfGone();
 }
@@ -853,6 +854,8 @@ class Player {
   pin(target) {
     this.pinned = sameCell(target, this.pinned) ? null : target;
     this.#light();
+    const { panel, cell } = this.pinned ? this.#asOutput(this.pinned) : {};
+    if (panel === "output") this.tell?.(this.scene.output.cellName(cell, this.scene.dims));
   }
 
   #light() {

@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
 from convt_trace import server
+from convt_trace.ui import address
 
 #: File, label, icon: the pages in the order of the sidebar.
-PAGES = (("app.py", "Playground", ":material/play_circle:"),)
+PAGES = (
+    ("app.py", "Playground", ":material/play_circle:"),
+    ("pages/1_Explain.py", "Explain", ":material/contract:"),
+)
 
 #: Streamlit leaves wide margins; the room belongs to the pictures.
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.5rem clamp(1rem, 3vw, 2.5rem) 4rem; }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding-top: 4rem; } }
 [data-testid="stSidebarContent"] { padding-top: 0; }
+[class*="st-key-answer_"] { border-left: 4px solid #7f79ee; padding-left: 1rem; }
+[class*="st-key-answer_"] code { font-size: 1rem; }
 </style>"""
 
 
-def page(title: str) -> None:
-    """Set a page up; the first thing that every page does."""
+def page(title: str, sidebar: Literal["auto"] | int = "auto") -> None:
+    """Set a page up; the first thing that every page does.
+
+    Parameters
+    ----------
+    title : str
+    sidebar : int, optional
+        Its width; a page without controls in it leaves the room to the rest.
+    """
     server.settle()
     st.set_page_config(
         # A file of ours: Streamlit would fetch an icon by name from the internet.
         page_title=f"{title} · convt-trace",
         page_icon=str(Path(__file__).with_name("icon.png")),
         layout="wide",
+        initial_sidebar_state=sidebar,
     )
     st.html(_STYLE)
-    if len(PAGES) > 1:
-        with st.sidebar:
-            for file, label, icon in PAGES:
-                st.page_link(file, label=label, icon=icon)
+    with st.sidebar:
+        for file, label, icon in PAGES:
+            if label == title:
+                address.keep(file)
+            st.page_link(file, label=label, icon=icon, query_params=address.of(file))
