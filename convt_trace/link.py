@@ -31,7 +31,7 @@ VERSION = 1
 LONGEST = 15_000
 #: Every parameter, in the order in which a link has them; the last checks the others.
 NAMES = (
-    *("v", "page", "order", "item", "pick", "step", "unit", "selected", "hidden"),
+    *("v", "page", "order", "item", "pick", "step", "unit", "cell", "hide"),
     *("dims", "batch", "in", "out", "groups", "size", "kernel", "stride", "padding"),
     *("output_padding", "dilation", "dtype", "x", "weight", "bias", "sum"),
 )
@@ -39,7 +39,7 @@ NAMES = (
 TENSORS = ("input", "weight", "output", "torch")
 
 _PICKS = ("groups", "in_local", "out_local")
-_MOST_PICKED = 64
+_MOST_PICKED = 1024
 _MOST_STEP = 2**53
 _MOST_SEED = 2**32
 #: Up to this many characters numbers are written out, also where packing is shorter.
@@ -164,11 +164,11 @@ def to_link(
         "page": page,
         "order": view.order,
         "item": str(view.n),
-        "pick": "_".join(_commas(getattr(view, name), "auto") for name in _PICKS),
+        "pick": _pick(view),
         "step": str(step),
         "unit": unit.replace(" ", "-"),
-        "selected": f"{selected[0]}:{_commas(selected[1])}" if selected else "none",
-        "hidden": "none" if hidden is None else str(hidden),
+        "cell": f"{selected[0]}:{_commas(selected[1])}" if selected else "none",
+        "hide": "none" if hidden is None else str(hidden),
     }
     parts = _of_settings(case) if isinstance(case, Settings) else _of_case(case)
     link = "&".join(f"{name}={value}" for name, value in {**state, **parts}.items())
@@ -216,6 +216,13 @@ def _commas(values: Sequence[int] | None, otherwise: str = "") -> str:
     return otherwise if values is None else ",".join(map(str, values))
 
 
+def _pick(view: View) -> str:
+    picks = [getattr(view, name) for name in _PICKS]
+    if picks == [None] * len(_PICKS):
+        return "auto"
+    return "_".join(_commas(pick, "auto") for pick in picks)
+
+
 def _shortest(values: Ints) -> str:
     """Return one number where all are equal: it stands for every axis."""
     return str(values[0]) if len(set(values)) == 1 else _commas(values)
@@ -241,12 +248,22 @@ def _layer(layer: Layer, batch: int | None, size: Ints, dtype: str) -> dict[str,
 def _of_settings(settings: Settings) -> dict[str, str]:
     layer = settings.layer()
     _check_openable(settings.batch, layer, settings.size, DTYPES["float32"])
-    return {
-        **_layer(layer, settings.batch, settings.size, "float32"),
+    tensors = {
         "x": _written(settings.x),
         "weight": _written(settings.weight),
         "bias": _written(settings.offset) if settings.bias else "none",
     }
+    for name, text in tensors.items():
+        if text != "none":
+            _check_readable(name, text)
+    return {**_layer(layer, settings.batch, settings.size, "float32"), **tensors}
+
+
+def _check_readable(name: str, text: str) -> None:
+    try:
+        _read_fill(text)
+    except Unreadable as error:
+        raise LinkError(f"The recipe of {name} does not fit into a link: {error}.") from None
 
 
 def _of_case(case: Case) -> dict[str, str]:
@@ -311,6 +328,8 @@ def _guesses(tensor: np.ndarray) -> Iterator[Fill]:
     if period:
         with np.errstate(all="ignore"):
             yield Fill("numbers", tuple(map(float, tensor.reshape(-1)[:period])))
+    if tensor.ndim > 2:
+        yield Fill("bilinear")
 
 
 def _period(flat: np.ndarray) -> int:
@@ -465,7 +484,7 @@ def _read(reader: _Reader) -> Linked:
         "selected": _selected(reader),
         "page": reader.text("page", "[a-z0-9-]{1,32}", "playground", "a page's name"),
     }
-    hidden = reader.none_or_whole("hidden", _MOST_STEP, None)
+    hidden = reader.none_or_whole("hide", _MOST_STEP, None)
     settings, case = _Layer(reader).read()
     reader.check_sum()
     return Linked(
@@ -478,27 +497,25 @@ def _read(reader: _Reader) -> Linked:
 
 
 def _picks(reader: _Reader) -> tuple[Ints | None, Ints | None, Ints | None]:
-    picks: list[Ints | None] = []
-    for word in reader.parts.get("pick", "").split("_")[: len(_PICKS)]:
-        numbers = None if word == "auto" else _whole_numbers(word, _MOST_PICKED)
-        if numbers is None and word != "auto":
-            break
-        picks.append(numbers)
-    if len(picks) < len(_PICKS) or reader.parts["pick"].count("_") >= len(_PICKS):
-        reader.miss("pick", "three lists of channels", "auto_auto_auto")
+    words = reader.parts.get("pick", "").split("_")
+    words = words * len(_PICKS) if words == ["auto"] else words
+    picks = [None if word == "auto" else _whole_numbers(word, _MOST_PICKED) for word in words]
+    fine = all(pick is not None or word == "auto" for pick, word in zip(picks, words))
+    if len(picks) != len(_PICKS) or not fine:
+        reader.miss("pick", "auto or three lists of channels", "auto")
         return None, None, None
     return picks[0], picks[1], picks[2]
 
 
 def _selected(reader: _Reader) -> Cell | None:
-    said = reader.parts.get("selected")
+    said = reader.parts.get("cell")
     if said == "none":
         return None
     tensor, _, index = (said or "").partition(":")
     numbers = _whole_numbers(index, 5)
     if tensor in TENSORS and numbers is not None:
         return Cell(tensor, numbers)
-    reader.miss("selected", "a cell such as output:0,0,1", "none")
+    reader.miss("cell", "a cell such as output:0,0,1", "none")
     return None
 
 
