@@ -187,9 +187,11 @@ class Case:
 
         return to_html(self, **options)
 
-    def _repr_html_(self) -> str:
-        from convt_trace.export import notebook
-
+    def _repr_html_(self) -> str | None:
+        try:
+            from convt_trace.export import notebook
+        except ImportError:  # the player needs torch and plotly; the engine does not
+            return None
         return notebook(self)
 
     def line(self) -> str:

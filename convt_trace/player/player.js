@@ -474,7 +474,7 @@ class Player {
   /** Where to stand in a new scene: at the same MAC, if it still has one. */
   #meaningfulStep(scene) {
     const old = this.scene;
-    if (!old) return scene.options?.step ?? 0;
+    if (!old) return this.options.step ?? 0;
     if (old.order !== scene.order && this.step > 0 && this.step < old.total && this.step > old.start) {
       return scene.stepOf(old.identity(this.step - 1 - old.start)) ?? 0;
     }
@@ -613,7 +613,8 @@ class Player {
 
   /** Go to a step; ask for its window where it is not here yet. */
   seek(step) {
-    const target = Math.max(0, Math.min(step, this.scene.total));
+    let target = Math.max(0, Math.min(step, this.scene.total));
+    target = this.options.reach?.(target, this.step) ?? target; // a page on its own may not hold all
     if (!holds(this.scene, target)) {
       const there = [...this.scenes.values()].find((scene) => holds(scene, target));
       if (!there) {
