@@ -198,11 +198,11 @@ def _shell(case: Case, title: str) -> str:
     style = (_PLAYER / "player.css").read_text() + _STYLE
     return _PAGE.format(
         policy=_POLICY,
-        title=escape(title),
+        title=_text(title),
         style=style.replace("</", "<\\/"),
         modules=_json({"imports": _modules()}),
-        line=escape(case.line()),
-        counts=escape(words.counts(case)),
+        line=_text(case.line()),
+        counts=_text(words.counts(case)),
         plotly=_plotly(),
         first=_bare(_FIRST_MODULE),
         note="{note}",
@@ -227,6 +227,11 @@ def _filled(shell: str, windows: Sequence[_Window], step: int, total: int) -> st
     }
     # One pass: what is filled in is not looked into for further places to fill.
     return re.sub(r"\{(note|windows|contents)\}", lambda place: parts[place[1]], shell)
+
+
+def _text(text: str) -> str:
+    """Return text as HTML shows it; its braces are no places to fill either."""
+    return escape(text).replace("{", "&#123;")
 
 
 def _json(value: object) -> str:
