@@ -143,7 +143,9 @@ def _indented(value: Any, margin: str = "") -> str:
     """Return JSON with a line per name, and one per innermost list of nested ones."""
     deeper = f"{margin}  "
     if isinstance(value, dict):
-        rows = [f"{deeper}{json.dumps(key)}: {_indented(item, deeper)}" for key, item in value.items()]
+        rows = [
+            f"{deeper}{json.dumps(key)}: {_indented(item, deeper)}" for key, item in value.items()
+        ]
         return "{\n" + ",\n".join(rows) + f"\n{margin}}}"
     text = json.dumps(value, allow_nan=False)
     if isinstance(value, list) and len(text) > 90 and isinstance(value[0], list):
@@ -173,13 +175,17 @@ def _parsed(text: str | bytes) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise FileError(f"This file is not JSON: line {error.lineno} cannot be read.") from None
     except (RecursionError, ValueError):
-        raise FileError("This file is not a case: its JSON is nested or numbered too far.") from None
+        raise FileError(
+            "This file is not a case: its JSON is nested or numbered too far."
+        ) from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise FileError(f'This file is not a case: it does not say "format": "{FORMAT}".')
     version = data.get("version")
     if version != VERSION:
         said = version if isinstance(version, int) and abs(version) < 10**9 else "unknown"
-        raise FileError(f"This file is of version {said}; this convt-trace reads version {VERSION}.")
+        raise FileError(
+            f"This file is of version {said}; this convt-trace reads version {VERSION}."
+        )
     return data
 
 

@@ -452,8 +452,10 @@ class _Reader:
     def along(self, name: str, dims: int, high: int, otherwise: int) -> Ints:
         """Read one number for every axis, or one for each."""
         numbers = _whole_numbers(self.parts.get(name, ""), 3)
-        if numbers is None or len(numbers) not in (1, dims) or not all(
-            0 <= number <= high for number in numbers
+        if (
+            numbers is None
+            or len(numbers) not in (1, dims)
+            or not all(0 <= number <= high for number in numbers)
         ):
             wanted = f"{'a number' if dims == 1 else f'one number or {dims}'} up to {high:,}"
             self.miss(name, wanted, otherwise)

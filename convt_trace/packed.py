@@ -32,7 +32,11 @@ DTYPES: dict[str, np.dtype] = {
     "float64": np.dtype(np.float64),
     "float16": np.dtype(np.float16),
     "bfloat16": np.dtype(ml_dtypes.bfloat16),
-    **{f"{kind}{bits}": np.dtype(f"{kind}{bits}") for kind in ("int", "uint") for bits in (8, 16, 32, 64)},
+    **{
+        f"{kind}{bits}": np.dtype(f"{kind}{bits}")
+        for kind in ("int", "uint")
+        for bits in (8, 16, 32, 64)
+    },
 }
 #: What they may be stored as where that loses no bit, shortest first.
 _STORES = ("int8", "int16", "bfloat16", "float16", "int32", "float32")
