@@ -15,7 +15,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 SOURCES := $(wildcard convt_trace app.py pages tests bench scripts)
 # What is type-checked: what people run and import, not the tests.
 TYPED := $(wildcard convt_trace app.py pages/*.py scripts/*.py)
-JS_TESTS := $(wildcard tests/js/*.test.js tests/js/*.test.mjs)
+JS_TESTS := $(wildcard tests/js/*.js tests/js/*.mjs)
 
 # The checkout is used as it lies; scripts/ holds what tests and measurements share.
 export PYTHONPATH := $(CURDIR):$(CURDIR)/scripts
@@ -38,19 +38,18 @@ lint: $(VENV)/test.stamp
 types: $(VENV)/test.stamp
 	$(BIN)/mypy $(TYPED)
 
-# The machine's node, or the one that Playwright brings along.
 test-js: $(VENV)/test.stamp
 ifeq ($(JS_TESTS),)
 	@echo "No JavaScript tests in tests/js."
 else
-	@node="$$(command -v node || $(PY) scripts/find_node.py)" && "$$node" --test $(JS_TESTS)
+	@node="$$($(PY) scripts/find_node.py)" && "$$node" --test $(JS_TESTS)
 endif
 
 test-py: $(VENV)/test.stamp browser
 	$(PY) -m pytest $(ARGS)
 
 browser: $(VENV)/test.stamp
-	@echo "The browser: $$($(PY) scripts/find_browser.py)" && $(PY) scripts/find_browser.py --look >/dev/null
+	@path="$$($(PY) scripts/find_browser.py)" && echo "The browser: $$path"
 
 bench: $(VENV)/test.stamp browser  ## Measure the engine, the messages, the player and the page
 	@for script in bench/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done

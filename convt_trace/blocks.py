@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from itertools import product as every
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -172,8 +173,8 @@ def add_block(
             for k, lands in walk:
                 cells = canvas[lands]
                 if held is not None:
-                    held[(..., *k)] = cells
-                cells += products[(..., *k)]
+                    held[_tap(k)] = cells
+                cells += products[_tap(k)]
     return np.moveaxis(canvas, -1, 0)
 
 
@@ -184,17 +185,20 @@ def gather_blocks(
     layer, axes, dims = geometry.layer, geometry.axes, geometry.layer.dims
     ins, outs = layer.in_per_group, layer.out_per_group
     # Every canvas cell gets room for the fullest cell's pairs: (cells, ins, slots), some empty.
-    i, k, there = pairs_of(axes, np.unravel_index(np.arange(prod(geometry.canvas_size)),
-                                                  geometry.canvas_size))
+    i, k, there = pairs_of(
+        axes, np.unravel_index(np.arange(prod(geometry.canvas_size)), geometry.canvas_size)
+    )
     room = (len(there), ins, there.shape[1])
     filled = np.flatnonzero(np.broadcast_to(there[:, None, :], room))
     cell, rest = np.divmod(filled, ins * room[2])
     in_local, slot = np.divmod(rest, room[2])
     pair = cell * room[2] + slot
-    x_place = np.ravel_multi_index((in_local, *(a.reshape(-1)[pair] for a in i)),
-                                   (ins, *geometry.input_size))
-    w_place = np.ravel_multi_index((in_local, *(a.reshape(-1)[pair] for a in k)),
-                                   (ins, *layer.kernel_size))
+    x_place = np.ravel_multi_index(
+        (in_local, *(a.reshape(-1)[pair] for a in i)), (ins, *geometry.input_size)
+    )
+    w_place = np.ravel_multi_index(
+        (in_local, *(a.reshape(-1)[pair] for a in k)), (ins, *layer.kernel_size)
+    )
     rows = Columns.empty((last - first) * outs * len(filled), dims, x.dtype)
 
     every_channel = ((last - first) * outs, len(filled))
@@ -227,7 +231,9 @@ def gather_blocks(
             with np.errstate(all="ignore"):
                 np.multiply(rows.x[here], rows.w[here], out=rows.product[here])
                 terms[filled] = rows.product[here]
-                np.add.accumulate(terms.reshape(room[0], -1), axis=1, out=sums[:, 1:])
+                in_cells = terms.reshape(room[0], -1)
+                in_cells[:, 0] += 0  # a sum starts at 0, and 0 + -0 is 0
+                np.add.accumulate(in_cells, axis=1, out=sums[:, 1:])
             np.take(sums.reshape(-1), done, out=rows.before[here])
     with np.errstate(all="ignore"):
         np.add(rows.before, rows.product, out=rows.after)
@@ -283,9 +289,14 @@ def add_up(geometry: Geometry, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
     canvas = np.zeros((geometry.batch, groups, outs, *geometry.canvas_size), dtype=x.dtype)
     with np.errstate(all="ignore"):
         for k in taps_backwards(layer.kernel_size):
-            tap = weight[(slice(None), slice(None), *k)].reshape(groups, ins, outs)
+            tap = weight[_tap(k)].reshape(groups, ins, outs)
             stamped = np.matmul(tap.transpose(0, 2, 1), columns)
-            canvas[(..., *landing(geometry.axes, k))] += stamped.reshape(
+            canvas[_tap(landing(geometry.axes, k))] += stamped.reshape(
                 geometry.batch, groups, outs, *size
             )
     return canvas.reshape(geometry.batch, layer.out_channels, *geometry.canvas_size)
+
+
+def _tap(places: tuple[Any, ...]) -> Any:
+    """Return the index of spatial places, in every channel."""
+    return (..., *places)

@@ -160,7 +160,7 @@ class Case:
                 mark.update(b"None")
             else:
                 mark.update(f"{tensor.dtype}{tensor.shape}".encode())
-                mark.update(np.ascontiguousarray(tensor).view(np.uint8))
+                mark.update(np.ascontiguousarray(tensor).view(np.uint8).data)
         return mark.hexdigest()
 
     def to_json(self) -> str:

@@ -71,6 +71,28 @@ def _plain_kernels() -> Iterator[None]:
         yield
 
 
+def plain_conv(case: Case) -> np.ndarray:
+    """Return what a plain convolution makes of the same input and kernel: no flip, no padding.
+
+    Parameters
+    ----------
+    case : Case
+        Of one group and a float dtype; its input must be at least as long as the kernel.
+
+    Returns
+    -------
+    ndarray, shape (N, C_out, *(L - K + 1))
+
+    Examples
+    --------
+    >>> plain_conv(Case.of([[[2.0, 1.0, 1.0, 3.0]]], [[[1.0, 1.0, 5.0]]])).tolist()
+    [[[8.0, 17.0]]]
+    """
+    convs = {1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d}
+    # A Conv's weight has the output channels first.
+    return convs[case.dims](as_tensor(case.x), as_tensor(case.weight).transpose(0, 1)).numpy()
+
+
 @dataclass(frozen=True, eq=False)
 class Verdict:
     """How torch's result and the trace's compare.
@@ -182,7 +204,11 @@ class _Recorder(TorchFunctionMode):
         self._calls = calls
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)

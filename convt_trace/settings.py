@@ -7,9 +7,11 @@ the same way, so a tensor travels as its recipe and comes out the same everywher
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,7 @@ MOST_GROUPS = 16
 MOST_SIZE = {1: 64, 2: 32, 3: 8}
 MOST_KERNEL = {1: 16, 2: 9, 3: 5}
 MOST_STRIDE = 8
+MOST_SEED = 9999
 MOST_DILATION = 6
 #: Numbers that may be typed for one tensor.
 MOST_TYPED = 4096
@@ -37,6 +40,9 @@ RECIPES = {
     "normal": "normally distributed, drawn from a seed",
     "bilinear": "the kernel that interpolates linearly",
 }
+
+#: The recipes that draw, each from a seed.
+SEEDED = ("integers", "normal")
 
 
 class SettingsError(ValueError):
@@ -71,6 +77,7 @@ class Fill:
     def tensor(self, shape: Ints) -> np.ndarray:
         """Return the tensor, float32, of this shape; the last axes are spatial for "bilinear"."""
         count = prod(shape)
+        values: np.ndarray
         if self.recipe == "numbers":
             values = np.resize(np.asarray(self.numbers, dtype=np.float64), count)
         elif self.recipe == "integers":
@@ -225,9 +232,7 @@ def largest_output_padding(stride: int, dilation: int) -> int:
     return max(stride, dilation) - 1
 
 
-def largest_padding(
-    size: int, kernel: int, stride: int, dilation: int, output_padding: int
-) -> int:
+def largest_padding(size: int, kernel: int, stride: int, dilation: int, output_padding: int) -> int:
     """Return the largest padding that leaves an output of at least one position.
 
     >>> largest_padding(size=3, kernel=3, stride=1, dilation=1, output_padding=0)
@@ -256,8 +261,9 @@ def nearest(value: int, choices: Sequence[int]) -> int:
     return min(choices, key=lambda choice: (abs(choice - value), -choice))
 
 
-def _settings(dims: int, channels: tuple[int, int], size: int, kernel: int, **others: object
-              ) -> Settings:
+def _settings(
+    dims: int, channels: tuple[int, int], size: int, kernel: int, **others: object
+) -> Settings:
     """Return settings with torch's defaults for what is not given; one number serves every axis."""
     given: dict[str, object] = {
         "batch": 1,
@@ -321,9 +327,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "pair": Preset(
         "conv1d and conv_transpose1d",
-        "The same signal and kernel as a plain convolution and transposed. With "
-        "`F.conv1d(signal, kernel)` the kernel is not flipped: [8, 17]. Transposed, with padding=2, "
-        "it is: [12, 9].",
+        "The same signal and kernel, plain and transposed. A plain convolution does not flip the "
+        "kernel; the transposed one does, and with padding=2 as many cells are left.",
         _settings(
             1,
             (1, 1),
@@ -388,21 +393,187 @@ PRESETS: dict[str, Preset] = {
 }
 
 
+_WHOLE = ("batch", "groups", "in_channels", "out_channels")
+PER_AXIS = ("size", "kernel", "stride", "dilation", "output_padding", "padding")
+_FILLS = ("x", "weight", "offset")
+
+
+def to_query(settings: Settings) -> dict[str, str]:
+    """Return settings as URL parameters, those that differ from the question's only.
+
+    Examples
+    --------
+    >>> to_query(QUESTION)
+    {}
+    >>> to_query(replace(QUESTION, padding=(1,), x=Fill("integers", seed=7)))
+    {'padding': '1', 'x': 'integers:7'}
+    """
+    return {
+        name: text for name, text in _written(settings).items() if text != _written(QUESTION)[name]
+    }
+
+
+def _written(settings: Settings) -> dict[str, str]:
+    texts = {"dims": f"{settings.dims}d"}
+    texts |= {name: str(getattr(settings, name)) for name in _WHOLE}
+    for name in PER_AXIS:
+        values = getattr(settings, name)
+        texts[name] = ",".join(map(str, values[:1] if len(set(values)) == 1 else values))
+    texts["bias"] = "yes" if settings.bias else "no"
+    return texts | {name: write_fill(getattr(settings, name)) for name in _FILLS}
+
+
+def write_fill(fill: Fill) -> str:
+    """Return a fill as a short text, such as ``integers:7`` or ``numbers:1,1,2``.
+
+    >>> write_fill(Fill("numbers", (1, 1, 2))), write_fill(Fill("ones"))
+    ('numbers:1,1,2', 'ones')
+    """
+    if fill.recipe == "numbers":
+        return "numbers:" + write_numbers(fill.numbers).replace(" ", "")
+    return f"{fill.recipe}:{fill.seed}" if fill.recipe in SEEDED else fill.recipe
+
+
+def read_fill(text: str, name: str) -> Fill:
+    """Return the fill that `write_fill` wrote.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such recipe, or its numbers or seed cannot be read.
+    """
+    recipe, _, rest = text.partition(":")
+    if recipe not in RECIPES:
+        raise SettingsError(
+            f"{name}={text[:40]!r} names no way to fill a tensor: use one of {', '.join(RECIPES)}."
+        )
+    if recipe == "numbers":
+        return Fill(recipe, read_numbers(rest, name))
+    if recipe in SEEDED:
+        return Fill(recipe, seed=_whole(rest or "0", f"{name}'s seed", 0, MOST_SEED))
+    return Fill(recipe)
+
+
+def from_query(query: Mapping[str, str]) -> tuple[Settings, list[str]]:
+    """Return the settings in URL parameters, and a sentence for each that could not be used.
+
+    What is missing or cannot be used is the question's; a combination that torch refuses is moved
+    to the nearest one that it takes.
+
+    Examples
+    --------
+    >>> settings, problems = from_query({"padding": "1", "stride": "fast"})
+    >>> settings.padding, problems
+    ((1,), ["stride='fast' is not a whole number from 1 to 8; 1 is used instead."])
+    """
+    problems: list[str] = []
+
+    def read(name: str, reader: Callable[[str], Any], default: Any, said: str) -> Any:
+        try:
+            return reader(query[name]) if name in query else default
+        except SettingsError as error:
+            problems.append(f"{str(error).rstrip('.')}; {said} is used instead.")
+            return default
+
+    dims = read("dims", _dims, QUESTION.dims, f"{QUESTION.dims}d")
+    values: dict[str, Any] = {}
+    for name in _WHOLE:
+        most = {"batch": MOST_BATCH, "groups": MOST_GROUPS}.get(name, MOST_CHANNELS)
+        default = getattr(QUESTION, name)
+        values[name] = read(
+            name, partial(_whole, name=name, low=1, high=most), default, str(default)
+        )
+    for name in PER_AXIS:
+        default = getattr(QUESTION, name)[0]
+        reader = partial(_axes, name=name, dims=dims)
+        values[name] = read(name, reader, (default,) * dims, str(default))
+    values["bias"] = read("bias", _yes, QUESTION.bias, "no")
+    for name in _FILLS:
+        default = getattr(QUESTION, name)
+        values[name] = read(name, partial(read_fill, name=name), default, write_fill(default))
+    wanted = Settings(**values)
+    settings = nearest_valid(wanted)
+    for name in (*_WHOLE, *PER_AXIS):
+        if getattr(wanted, name) != getattr(settings, name) and name in query:
+            problems.append(
+                f"{name}={query[name][:40]} does not go with the other settings; "
+                f"{_written(settings)[name]} is used instead."
+            )
+    return settings, problems
+
+
+def _dims(text: str) -> int:
+    if text not in ("1d", "2d", "3d"):
+        raise SettingsError(f"dims={text[:40]!r} is not 1d, 2d or 3d")
+    return int(text[0])
+
+
+def _yes(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise SettingsError(f"bias={text[:40]!r} is neither yes nor no")
+    return text == "yes"
+
+
+def _whole(text: str, name: str, low: int, high: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and low <= int(text) <= high):
+        raise SettingsError(f"{name}={text[:40]!r} is not a whole number from {low} to {high}")
+    return int(text)
+
+
+def _axes(text: str, name: str, dims: int) -> Ints:
+    low, high = axis_range(name, dims)
+    values = tuple(_whole(part, name, low, high) for part in text.split(",")[:4])
+    if len(values) not in (1, dims):
+        raise SettingsError(f"{name}={text[:40]!r} has {len(values)} numbers for {dims} dimensions")
+    return values * dims if len(values) == 1 else values
+
+
+def axis_range(name: str, dims: int) -> tuple[int, int]:
+    """Return the smallest and largest value of a per-axis setting, whatever the others are.
+
+    >>> axis_range("kernel", 2)
+    (1, 9)
+    """
+    most = {
+        "size": MOST_SIZE[dims],
+        "kernel": MOST_KERNEL[dims],
+        "stride": MOST_STRIDE,
+        "dilation": MOST_DILATION,
+        "output_padding": max(MOST_STRIDE, MOST_DILATION) - 1,
+    }
+    return (0 if "padding" in name else 1, most.get(name, 999))
+
+
+def nearest_valid(settings: Settings) -> Settings:
+    """Return the settings, moved as little as needed for torch to take them.
+
+    >>> nearest_valid(replace(QUESTION, padding=(9,), groups=3)).padding
+    (2,)
+    """
+    choices = channel_choices(settings.groups)
+    extras, paddings = [], []
+    for size, kernel, stride, dilation, extra, padding in zip(
+        *(getattr(settings, name) for name in PER_AXIS)
+    ):
+        extras.append(min(extra, largest_output_padding(stride, dilation)))
+        paddings.append(min(padding, largest_padding(size, kernel, stride, dilation, extras[-1])))
+    return replace(
+        settings,
+        in_channels=nearest(settings.in_channels, choices),
+        out_channels=nearest(settings.out_channels, choices),
+        output_padding=tuple(extras),
+        padding=tuple(paddings),
+    )
+
+
 def with_dims(settings: Settings, dims: int) -> Settings:
-    """Return settings in another number of spatial dimensions: the first axis serves for new ones.
+    """Return settings in another number of spatial dimensions: the first axis serves for all.
 
     >>> with_dims(QUESTION, 2).kernel
     (3, 3)
     """
-    def fitted(values: Ints, most: int) -> Ints:
-        return tuple(min(value, most) for value in (*values, *[values[0]] * dims)[:dims])
-
-    return replace(
-        settings,
-        size=fitted(settings.size, MOST_SIZE[dims]),
-        kernel=fitted(settings.kernel, MOST_KERNEL[dims]),
-        stride=fitted(settings.stride, MOST_STRIDE),
-        padding=fitted(settings.padding, 10**6),
-        output_padding=fitted(settings.output_padding, 10**6),
-        dilation=fitted(settings.dilation, MOST_DILATION),
-    )
+    axes: dict[str, Any] = {
+        name: (min(getattr(settings, name)[0], axis_range(name, dims)[1]),) * dims
+        for name in PER_AXIS
+    }
+    return nearest_valid(replace(settings, **axes))

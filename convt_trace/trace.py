@@ -87,7 +87,7 @@ class Macs(Columns):
         return len(self.n)
 
     def __getitem__(self, row: int) -> Mac:
-        values = {}
+        values: dict[str, Any] = {}
         for field in fields(self):
             cell = getattr(self, field.name)[row]
             values[field.name] = tuple(cell.tolist()) if np.ndim(cell) else cell.item()
@@ -173,9 +173,7 @@ class Trace(Sequence[Mac]):
     def in_order(self, order: str) -> Trace:
         """Return the same MACs in another order."""
         picked = None if self._whole else self.picked
-        return Trace(
-            self.x, self.weight, self.bias, self.geometry, order, picked, self.unbatched
-        )
+        return Trace(self.x, self.weight, self.bias, self.geometry, order, picked, self.unbatched)
 
     def pick(
         self,
@@ -247,10 +245,11 @@ class Trace(Sequence[Mac]):
 
     # -- reading --------------------------------------------------------------------------------
 
-    @overload
+    # Columns are more than a sequence of rows needs, and not one themselves.
+    @overload  # type: ignore[override]
     def __getitem__(self, number: int) -> Mac: ...
     @overload
-    def __getitem__(self, number: slice) -> Macs: ...  # type: ignore[override]
+    def __getitem__(self, number: slice) -> Macs: ...
 
     def __getitem__(self, number: int | slice) -> Mac | Macs:
         if isinstance(number, slice):
@@ -313,9 +312,11 @@ class Trace(Sequence[Mac]):
 
     def to_frame(self, start: int = 0, stop: int | None = None) -> pd.DataFrame:
         """Return the MACs ``start:stop`` as a pandas frame, indexed by their numbers."""
+        import pandas as pd
+
         start, stop, _ = slice(start, stop).indices(len(self))
         frame = self[start:stop].to_frame()
-        frame.index = range(start, stop)
+        frame.index = pd.RangeIndex(start, stop)
         return frame
 
     def to_html(self, **options: Any) -> str:
@@ -346,8 +347,9 @@ class Trace(Sequence[Mac]):
         channels = self.geometry.layer.in_per_group
         return self._running(n, c, cells, np.full(len(n), channels * self._slots))[0]
 
-    def sums_before(self, number: int, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]
-                    ) -> tuple[np.ndarray, np.ndarray]:
+    def sums_before(
+        self, number: int, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return what canvas cells hold just before a MAC of this trace, and whether any reached them.
 
         Parameters
@@ -398,9 +400,9 @@ class Trace(Sequence[Mac]):
     def output_sums(self) -> np.ndarray:
         """The sums that make the output, wide (float64 or int64), without the bias: (N, C_out, *L_out)."""
         canvas = (
-            self._add_in_order() if self.macs <= SEQUENTIAL_MACS else add_up(
-                self.geometry, self._x, self._weight
-            )
+            self._add_in_order()
+            if self.macs <= SEQUENTIAL_MACS
+            else add_up(self.geometry, self._x, self._weight)
         )
         return canvas[(slice(None), slice(None), *(axis.inside for axis in self.geometry.axes))]
 
@@ -535,14 +537,17 @@ class Trace(Sequence[Mac]):
             np.multiply(terms, gathered(self._weight, group, out_local, *k), out=terms)
             terms[np.broadcast_to(~there[:, None, :], terms.shape)] = 0
             sums = np.zeros((len(n), terms[0].size + 1), dtype=terms.dtype)
-            np.add.accumulate(terms.reshape(len(n), -1), axis=1, out=sums[:, 1:])
+            in_cells = terms.reshape(len(n), -1)
+            in_cells[:, 0] += 0  # a sum starts at 0, and 0 + -0 is 0
+            np.add.accumulate(in_cells, axis=1, out=sums[:, 1:])
         return sums
 
     def _last_rank_before(
         self, number: int, n: np.ndarray, c: np.ndarray, cells: list[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rank of each cell's last MAC below ``number`` (-1 for none), and whether it is
-        the cell's last MAC of all.
+        """Return the rank of each cell's last MAC below ``number``, and whether none is left.
+
+        The rank is -1 where no MAC of the cell is numbered so low.
         """
         layer, picked = self.geometry.layer, self.picked
         group, out_local = np.divmod(c, layer.out_per_group)
@@ -551,7 +556,9 @@ class Trace(Sequence[Mac]):
         shape = (len(n), len(in_place), self._slots)
 
         def spread(column: np.ndarray, axis: int) -> np.ndarray:
-            return np.broadcast_to(column.reshape([-1 if a == axis else 1 for a in range(3)]), shape)
+            return np.broadcast_to(
+                column.reshape([-1 if a == axis else 1 for a in range(3)]), shape
+            )
 
         def across(column: np.ndarray) -> np.ndarray:
             return np.broadcast_to(column[:, None, :], shape)
@@ -665,7 +672,9 @@ def trace(
     dims = weight.ndim - 2
     if dims not in (1, 2, 3):
         least = "weight should have at least three dimensions"
-        most = f"expected a weight of at most 5 dimensions, but got weight of size {[*weight.shape]}"
+        most = (
+            f"expected a weight of at most 5 dimensions, but got weight of size {[*weight.shape]}"
+        )
         raise LayerError(
             least if dims < 1 else most,
             "A weight is (C_in, C_out/groups, *K) with 1, 2 or 3 kernel sizes.",

@@ -1,7 +1,11 @@
-"""Print the path of the node that Playwright brings along, for machines that have none."""
+"""Print the path of a Node.js for the player's tests: the one that Playwright brings along.
+
+It is the same on every machine, and there where nobody has installed one.
+"""
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,9 +15,12 @@ import playwright
 def main() -> None:
     """Print the path, or say what to do and fail."""
     folder = Path(playwright.__file__).parent / "driver"
-    found = next((path for path in (folder / "node", folder / "node.exe") if path.is_file()), None)
+    bundled = next(
+        (path for path in (folder / "node", folder / "node.exe") if path.is_file()), None
+    )
+    found = bundled or shutil.which("node")
     if found is None:
-        sys.exit("No node for the player's tests: install Node.js 20 or newer, nodejs.org.")
+        sys.exit("No Node.js for the player's tests: install version 22 or newer, nodejs.org.")
     print(found)
 
 

@@ -29,12 +29,18 @@ def table(rows: list[Row] | list[Mac]) -> dict[str, np.ndarray]:
     return {name: np.array([getattr(row, name) for row in rows]) for name in FIELDS}
 
 
+def minus_zeros(column: np.ndarray) -> list[bool]:
+    return (np.signbit(column) & (column == 0)).tolist()
+
+
 def assert_same(macs: Macs, rows: list[Row]) -> None:
-    """Every value of every column, without any tolerance; NaN equals NaN."""
+    """Every value of every column, without any tolerance; NaN equals NaN, and 0 is not -0."""
     assert len(macs) == len(rows)
     if rows:
         for name, column in table(rows).items():
-            np.testing.assert_array_equal(getattr(macs, name), column, err_msg=name, strict=False)
+            np.testing.assert_array_equal(getattr(macs, name), column, err_msg=name)
+            if column.dtype.kind == "f":
+                assert minus_zeros(getattr(macs, name)) == minus_zeros(column), name
 
 
 def assert_equal(a: Macs, b: Macs) -> None:

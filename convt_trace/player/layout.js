@@ -16,33 +16,43 @@ function shown(track, showCrop) {
   return showCrop ? places : places.filter((at) => !track.crop[at]);
 }
 
-/** Group a panel's blocks into lines: an array of lines, each an array of {channel, depth}. */
-export function lines(panel, dims) {
+/**
+ * Group a panel's blocks into lines: an array of lines, each an array of {channel, depth}.
+ * In 2-D a group is a line of its own, or the groups stand side by side (`across`).
+ */
+export function lines(panel, dims, across = false) {
   const blocks = panel.channels.map((channel, at) => ({ ...channel, at }));
   if (dims === 1) return blocks.map((block) => [{ channel: block.at, depth: 0 }]);
   if (dims === 3) {
     return blocks.map((block) => panel.tracks[0].label.map((_, depth) => ({ channel: block.at, depth })));
   }
-  const key = panel.name === "weight" ? (block) => block.in : (block) => block.group;
   const rows = new Map();
   for (const block of blocks) {
-    if (!rows.has(key(block))) rows.set(key(block), []);
-    rows.get(key(block)).push({ channel: block.at, depth: 0 });
+    const line = lineOf(panel, block, across);
+    if (!rows.has(line)) rows.set(line, []);
+    rows.get(line).push({ channel: block.at, depth: 0 });
   }
-  return [...rows.values()].flatMap((row) => folded(row, panel));
+  return [...rows.values()].flatMap((row) => folded(row, panel, across));
+}
+
+/** The line that a 2-D block belongs to: a weight's lines are input channels, the others' are groups. */
+function lineOf(panel, block, across) {
+  if (panel.name !== "weight") return across ? 0 : block.group;
+  const first = panel.channels.find((channel) => channel.group === block.group).in;
+  return across ? block.in - first : block.in;
 }
 
 /** Fold a line of many blocks into several, near a square. */
-function folded(row, panel) {
-  if (panel.name === "weight" || row.length < 3) return [row];
-  const across = Math.ceil(Math.sqrt(row.length));
-  return Array.from({ length: Math.ceil(row.length / across) }, (_, at) =>
-    row.slice(at * across, (at + 1) * across),
+function folded(row, panel, across) {
+  if (panel.name === "weight" || across || row.length < 3) return [row];
+  const most = Math.ceil(Math.sqrt(row.length));
+  return Array.from({ length: Math.ceil(row.length / most) }, (_, at) =>
+    row.slice(at * most, (at + 1) * most),
   );
 }
 
 /** Lay one panel out with a given cell size: a sheet of rows x columns, gaps included. */
-export function sheet(panel, dims, cell, showCrop) {
+export function sheet(panel, dims, cell, showCrop, across = false) {
   const depths = shown(panel.tracks[0], showCrop);
   const rows = shown(panel.tracks[1], showCrop);
   const columns = shown(panel.tracks[2], showCrop);
@@ -52,7 +62,7 @@ export function sheet(panel, dims, cell, showCrop) {
   let top = 0;
   let width = 0;
   let group = null;
-  for (const line of lines(panel, dims)) {
+  for (const line of lines(panel, dims, across)) {
     const first = panel.channels[line[0].channel];
     if (top > 0 && (dims > 1 || first.group !== group)) top += dims === 1 ? 1 : gap;
     group = first.group;
@@ -60,6 +70,8 @@ export function sheet(panel, dims, cell, showCrop) {
     let left = 0;
     for (const { channel, depth } of line) {
       if (!depths.includes(depth)) continue;
+      if (panel.channels[channel].group !== group) left += gap; // a wider gap between groups
+      group = panel.channels[channel].group;
       blocks.push({ channel, depth, top, left, height: rows.length, width: columns.length });
       left += columns.length + gap;
     }
@@ -112,21 +124,29 @@ function flow(sheets, width, caption) {
   return height + line + caption;
 }
 
-/** Lay all panels out in a box: in one row if numbers can be read so, else where cells are largest. */
+/** Lay all panels out in a box: the arrangement with the largest cells. */
 export function fit(panels, dims, box, showCrop) {
-  const lay = (cell) => panels.map((panel) => sheet(panel, dims, cell, showCrop));
+  const grouped = panels[0].channels.some((channel) => channel.group !== panels[0].channels[0].group);
+  const ways = dims === 2 && grouped ? [false, true] : [false];
+  const [best] = ways
+    .map((across) => arranged((cell) => panels.map((panel) => sheet(panel, dims, cell, showCrop, across)), box))
+    .sort((a, b) => b.size - a.size);
+  if (best.size >= READABLE) return best.sheets;
+  return best.sheets.map((_, at) => grown(best, at, box));
+}
+
+/** One arrangement at its best size: in one row if numbers can be read so, else where cells are largest. */
+function arranged(lay, box) {
   const largest = (fits) => {
     let size = LARGEST;
     while (size > SMALLEST && !fits(lay(size))) size -= 1;
     return size;
   };
-  const low = (sheets, width) => flow(sheets, width, CAPTION) <= box.height;
-  const inOneRow = largest((sheets) => rowWidth(sheets) <= box.width && low(sheets, box.width));
-  const wrapped = largest((sheets) => sheets.every((laid) => laid.width <= box.width) && low(sheets, box.width));
+  const low = (sheets) => flow(sheets, box.width, CAPTION) <= box.height;
+  const inOneRow = largest((sheets) => rowWidth(sheets) <= box.width && low(sheets));
+  const wrapped = largest((sheets) => sheets.every((laid) => laid.width <= box.width) && low(sheets));
   const size = inOneRow >= NUMBERS_FROM || inOneRow * 1.3 >= wrapped ? inOneRow : wrapped;
-  const sheets = lay(size);
-  if (size >= READABLE) return sheets;
-  return sheets.map((laid, at) => grown(panels, dims, sheets, at, box, showCrop));
+  return { size, lay, sheets: lay(size) };
 }
 
 function rowWidth(sheets) {
@@ -134,14 +154,15 @@ function rowWidth(sheets) {
 }
 
 /** Let a small panel's cells grow where that costs no height and no line break. */
-function grown(panels, dims, sheets, at, box, showCrop) {
+function grown({ sheets, lay }, at, box) {
   const tallest = Math.max(...sheets.map((laid) => laid.height));
+  const height = flow(sheets, box.width, CAPTION);
   let best = sheets[at];
   for (let cell = best.cell + 1; cell <= READABLE; cell += 1) {
-    const larger = sheet(panels[at], dims, cell, showCrop);
+    const larger = lay(cell)[at];
     const others = sheets.map((laid, other) => (other === at ? larger : laid));
-    const tall = flow(others, box.width, CAPTION) > flow(sheets, box.width, CAPTION);
-    if (larger.width > box.width || larger.height > tallest || tall) break;
+    const taller = flow(others, box.width, CAPTION) > height || larger.height > tallest;
+    if (larger.width > box.width || taller) break;
     best = larger;
   }
   sheets[at] = best;

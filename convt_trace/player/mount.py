@@ -54,6 +54,4 @@ def player(case: Case, view: View, *, key: str = "player") -> None:
         st.session_state[wanted] = int(asked) if isinstance(asked, (int, float)) else 0
 
     number = st.session_state.get(wanted, 0)
-    _component(
-        key=key, data=scene(case, view, number), on_window_change=remember
-    )
+    _component(key=key, data=scene(case, view, number), on_window_change=remember)

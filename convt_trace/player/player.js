@@ -160,6 +160,7 @@ class Sheet {
     const { laid, panel, player } = this;
     const { cell, margin } = laid;
     const parts = [];
+    const names = [];
     for (const block of laid.blocks) {
       const [left, top] = [margin.left + block.left * cell, block.top * cell];
       const [width, height] = [block.width * cell, block.height * cell];
@@ -168,19 +169,28 @@ class Sheet {
       parts.push(draw("rect", { class: "ct-block", x: left, y: top, width, height }));
       if (player.scene.dims === 1) {
         parts.push(draw("rect", { class: group, x: 0, y: top + 1, width: 5, height: height - 2 }));
-        parts.push(
+        names.push(
           draw("text", { class: "ct-name", x: margin.left - 6, y: top + height / 2 + 4, "text-anchor": "end" }, `${channel.label}]`),
         );
       } else {
         const depth = panel.tracks[0].label[block.depth];
         const name = player.scene.dims === 3 ? `${channel.label},${depth ?? "·"}]` : `${channel.label}]`;
         parts.push(draw("rect", { class: group, x: left, y: top - 3, width, height: 3 }));
-        const room = Math.floor(width / 6.6);
-        const short = name.length > room ? name.slice(name.indexOf("[")) : name;
-        if (short.length <= room + 1) parts.push(draw("text", { class: "ct-name", x: left, y: top - 6 }, short));
+        const label = draw("text", { class: "ct-name", x: left, y: top - 6 });
+        this.#fitName(label, name, width);
+        names.push(label);
       }
     }
     this.under.replaceChildren(...parts, ...this.#ticks());
+    this.names = names;
+  }
+
+  /** Write a block's name in the longest form that fits above it. */
+  #fitName(label, name, width) {
+    const forms = [name, name.slice(name.indexOf("[")), name.slice(name.indexOf("[") + 1, -1)];
+    const short = forms.find((form) => form.length * 7.3 <= width + 6);
+    label.textContent = short ?? forms[2];
+    if (!short) label.setAttribute("class", "ct-name ct-small");
   }
 
   /** Index numbers: columns under the last block of each column of blocks, rows left of the first. */
@@ -229,7 +239,7 @@ class Sheet {
     crop.setAttribute("d", where((at) => this.panel.marked(at, "crop")));
     pad.setAttribute("d", this.#withinPadding(cells));
     real.setAttribute("d", this.panel.tracks.some((track) => track.kind.length) ? where((at) => this.panel.kind(at) === "real") : "");
-    extra.setAttribute("d", where((at) => this.panel.marked(at, "extra")));
+    extra.setAttribute("d", where((at) => this.panel.marked(at, "extra") && !this.panel.marked(at, "crop")));
     crop.setAttribute("fill", `url(#${this.player.hatch})`);
     this.font = cell >= 36 ? 15 : cell >= 28 ? 13 : 11;
     this.over.style.fontSize = `${this.font}px`;
@@ -240,7 +250,7 @@ class Sheet {
         this.numbers.set(at, draw("text", { class: "ct-number", x, y: y + this.font * 0.36, "data-cell": at }));
       }
     }
-    this.over.replaceChildren(crop, real, pad, extra, ...this.numbers.values(), mark, reach, lit, now);
+    this.over.replaceChildren(...this.names, crop, real, pad, extra, ...this.numbers.values(), mark, reach, lit, now);
   }
 
   /** A rectangle in every block around what padding's zeros surround. */
@@ -547,7 +557,7 @@ class Player {
     const { scene } = this;
     this.laidWidth = this.root.clientWidth;
     const narrow = this.laidWidth < 600;
-    const box = { width: this.laidWidth - 2, height: narrow ? 620 : Math.max(300, Math.min(560, window.innerHeight - 330)) };
+    const box = { width: this.laidWidth - 2, height: narrow ? 620 : Math.max(300, Math.min(620, window.innerHeight - 330)) };
     const laid = fit(scene.tensors, scene.dims, box, this.showCrop);
     this.sheets.forEach((sheet, at) => sheet.lay(scene.tensors[at], laid[at]));
     this.#recolour();
@@ -731,7 +741,7 @@ class Player {
     ]) {
       const list = cells(column);
       sheet.layers.now.setAttribute("d", list.length > 2000 ? "" : sheet.outline(list, 1));
-      sheet.layers.now.classList.toggle("ct-many", list.length > 1);
+      sheet.layers.now.style.strokeWidth = list.length > 1 ? Math.min(2, sheet.laid.cell / 10) : 3;
     }
     if (first === row) this.#outlineReach(row);
     this.#link(row);
@@ -903,8 +913,7 @@ class Player {
   #key(event) {
     if (!this.scene || !this.root.isConnected || event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.composedPath()[0];
-    const ours = this.root.contains(target);
-    if (!ours && target !== document.body && target !== document.documentElement) return;
+    if (!this.root.contains(target) && target.closest(BUSY)) return;
     if (target.tagName === "SELECT" || (event.key === " " && /BUTTON|INPUT/.test(target.tagName) && target !== this.slider)) return;
     const run = {
       " ": () => this.toggle(),
@@ -921,6 +930,21 @@ class Player {
   }
 }
 
+/** What else on the page takes keys for itself. */
+const BUSY = `input, textarea, select, button, a[href], summary, [contenteditable="true"], canvas, ${[
+  "slider",
+  "combobox",
+  "textbox",
+  "radio",
+  "tab",
+  "button",
+  "option",
+  "grid",
+  "dialog",
+]
+  .map((role) => `[role="${role}"]`)
+  .join(", ")}`;
+
 const KEYS = {
   "First step": "Home",
   "Step back": "←",
@@ -934,7 +958,6 @@ function keyHints() {
     ["Space", "play"],
     ["← →", "step"],
     ["Home End", "ends"],
-    ["Esc", "let go"],
   ];
   return hints.flatMap(([key, does]) => [make("kbd", {}, key), ` ${does} `]);
 }

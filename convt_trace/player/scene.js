@@ -213,7 +213,9 @@ export class Scene {
     for (let at = step + 1; at < this.stop; at += 1) {
       if (this.level(at - this.start) >= level) return at;
     }
-    return this.#mark(level, (at) => at >= this.stop) ?? this.stop;
+    // A step that stands on the window's end goes beyond it.
+    const beyond = Math.min(Math.max(this.stop, step + 1), this.total);
+    return this.#mark(level, (at) => at >= beyond) ?? beyond;
   }
 
   /** The last step before `step` that ends a unit of `level`. */
@@ -299,7 +301,14 @@ export class Scene {
       return `${output} is outside the output: ${input} * ${weight} = ${numbers} = ${format(product[row])} is cropped by padding`;
     }
     const sum = `${output} += ${input} * ${weight} = ${numbers}: ${format(before[row])} -> ${format(after[row])}`;
-    return this.completes(row) ? `${sum}${this.#ending(y[row])}` : sum;
+    return `${sum}${this.completes(row) ? this.#ending(y[row]) : ""}${this.#flippedPlace(w[row])}`;
+  }
+
+  /** When gathering: where the tap stands in the flipped kernel. */
+  #flippedPlace(cell) {
+    if (this.order !== "gather") return "";
+    const [, ...places] = this.weight.place(cell);
+    return `; in the flipped kernel this tap is at place ${places.slice(3 - this.dims).join(",")}`;
   }
 
   #ending(cell) {
@@ -331,7 +340,7 @@ export class Scene {
       total: format(this.output.values[cell], 7),
       torch: torchCell < 0 ? null : format(this.torch.values[torchCell], 7),
       agrees: torchCell >= 0 && this.columns.agrees[torchCell] === 1,
-      extra: this.output.marked(cell, "extra"),
+      extra: torchCell >= 0 && this.output.marked(cell, "extra"),
     };
   }
 

@@ -181,6 +181,7 @@ class AxisView:
 
     @cached_property
     def input(self) -> Track:
+        """The input's positions; when gathering, zero-stuffed and padded."""
         axis = self._axis
         if self._order == "scatter":
             return Track.plain(self._input)
@@ -200,11 +201,13 @@ class AxisView:
 
     @cached_property
     def weight(self) -> Track:
+        """The kernel's taps, last first when gathering."""
         taps = range(self._axis.taps)
         return Track.plain(taps if self._order == "scatter" else taps[::-1])
 
     @cached_property
     def output(self) -> Track:
+        """The canvas, with what is cropped and what output_padding adds."""
         axis = self._axis
         o = [c - axis.padding for c in self._canvas]
         return Track(
@@ -216,7 +219,9 @@ class AxisView:
 
     @cached_property
     def torch(self) -> Track:
-        return Track.plain([o for o in self.output.label if 0 <= (o or 0) < self._axis.outputs])
+        """The output's positions."""
+        o_of_canvas = [c - self._axis.padding for c in self._canvas]
+        return Track.plain([o for o, crop in zip(o_of_canvas, self.output.crop) if not crop])
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,7 +345,8 @@ class _Builder:
         """Return depth, rows and columns of a panel; missing dimensions are one place long."""
         one = Track.plain([0])
         own = [getattr(axis, name) for axis in self.axes]
-        return tuple([one] * (3 - len(own)) + own)  # type: ignore[return-value]
+        depth, rows, columns = [one] * (3 - len(own)) + own
+        return depth, rows, columns
 
     @cached_property
     def panels(self) -> list[Panel]:
@@ -361,7 +367,7 @@ class _Builder:
             labels.append([axis.input.label[place] for place in real])
         channels = [channel for _, channel in self.in_channels]
         if self.geometry.batch:
-            values[np.ix_(range(len(channels)), *spots)] = x[n][np.ix_(channels, *labels)]
+            values[_grid(range(len(channels)), *spots)] = x[n][_grid(channels, *labels)]
         stuffed = self.view.order == "gather"
         return Panel(
             name="input",
@@ -476,7 +482,7 @@ class _Builder:
             return np.zeros(0, dtype=tensor.dtype)
         labels = [axis.torch.label for axis in self.axes]
         channels = [channel for _, channel in self.out_channels]
-        return batched[self.view.n][np.ix_(channels, *labels)].reshape(-1)
+        return batched[self.view.n][_grid(channels, *labels)].reshape(-1)
 
     def _name(self, tensor: str, channel: int) -> str:
         """Return the start of a cell's name: what comes before its position."""
@@ -556,7 +562,12 @@ class _Builder:
             "order": self.view.order,
             "dims": layer.dims,
             "layer": self.case.line(),
-            "sizes": [layer.in_channels, layer.out_channels, layer.groups, *self.geometry.input_size],
+            "sizes": [
+                layer.in_channels,
+                layer.out_channels,
+                layer.groups,
+                *self.geometry.input_size,
+            ],
             "window": {"start": self.start, "stop": self.start + len(self.macs), "total": shown},
             "macs": {
                 "all": trace.macs,
@@ -707,6 +718,11 @@ def _cells(panel: Panel, channel: np.ndarray, places: list[np.ndarray]) -> np.nd
     return cell.astype(np.int32)
 
 
+def _grid(*places: Sequence[int | None]) -> Any:
+    """Return the index of every combination of places; none of them is None."""
+    return np.ix_(*(np.array(axis, dtype=np.int64) for axis in places))
+
+
 def _limit(values: np.ndarray) -> float:
     """Return the largest finite magnitude, 1 where there is none: the end of a colour scale."""
     finite = np.abs(values[np.isfinite(values)]) if values.size else values
@@ -721,4 +737,3 @@ def _plain(value: Any) -> int | float | str:
 
 def _shape(shape: Sequence[int]) -> str:
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
-

@@ -1,25 +1,42 @@
 """The playground's controls: widgets in, `Settings` out.
 
-Every widget is bound to the URL under its own key, so that reload, back and a copied address bring
-the same picture. Widgets are made in the order in which one bounds the next; a value that a new
-bound leaves outside is moved to the bound before its widget is made.
+The settings of the last run are the one source of truth. Every widget starts from them under a key
+that names its bounds, so a widget whose bounds move is a new one that starts at the right place; and
+a generation that counts loads (a preset, a link), so that a load replaces every widget. Nothing is
+kept in a widget alone: a run that a quick hand interrupts loses nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from convt_trace import settings as rules
 from convt_trace.layer import Ints
-from convt_trace.settings import PRESETS, QUESTION, RECIPES, Fill, Settings, SettingsError
+from convt_trace.settings import PER_AXIS, PRESETS, RECIPES, Fill, Settings
 
 OWN = "own"
-_DIMS = {"1d": 1, "2d": 2, "3d": 3}
 _AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
-_PER_AXIS = ("size", "kernel", "stride", "dilation", "output_padding", "padding")
+
+
+def load(settings: Settings) -> None:
+    """Set every control; to be called from a callback, or before the controls are drawn."""
+    st.session_state.settings = settings
+    st.session_state.generation = st.session_state.get("generation", 0) + 1
+
+
+def load_fill(name: str, fill: Fill) -> None:
+    """Set one tensor's controls: ``name`` is "x", "weight" or "offset"."""
+    load(replace(st.session_state.settings, **{name: fill}))
+
+
+def key(name: str, *bounds: object) -> str:
+    """Return a widget's key: another one after every load, and wherever its bounds differ."""
+    return ":".join(map(str, (name, st.session_state.generation, *bounds)))
 
 
 def settings() -> Settings:
@@ -30,59 +47,41 @@ def settings() -> Settings:
     SettingsError
         When typed numbers cannot be read; the text stays where it is.
     """
+    base: Settings = st.session_state.settings
     with st.sidebar:
         presets = st.container()
-        dims = _dims()
+        base = rules.with_dims(base, _dims(base))
         st.subheader("Layer", divider="gray")
-        channels = _channels()
-        axes = _axes(dims)
+        channels = _channels(base)
+        axes = _axes(base)
         bias = st.toggle(
-            "bias", QUESTION.bias, key="bias", bind="query-params",
-            help="One number per output channel, added once to every cell of it.",
+            "bias",
+            base.bias,
+            key=key("bias"),
+            help="One number per output channel, added once to each of its cells.",
         )
         st.subheader("Numbers", divider="gray")
-        x = _fill("x", "input x", QUESTION.x)
-        weight = _fill("weight", "weight w", QUESTION.weight, bilinear=True)
-        offset = _fill("offset", "bias b", QUESTION.offset) if bias else QUESTION.offset
-        chosen = Settings(
-            **channels, **axes, bias=bias, x=x, weight=weight, offset=offset
+        chosen = replace(
+            base,
+            **channels,
+            **axes,
+            bias=bias,
+            x=_fill("x", "input x", base.x),
+            weight=_fill("weight", "weight w", base.weight, bilinear=True),
+            offset=_fill("offset", "bias b", base.offset) if bias else base.offset,
         )
         with presets:
             _presets(chosen)
+    st.session_state.settings = chosen
     return chosen
-
-
-def load(settings: Settings) -> None:
-    """Set every control; to be called from a callback, before the controls are drawn."""
-    state = st.session_state
-    state.update(
-        dims=f"{settings.dims}d",
-        batch=settings.batch,
-        groups=settings.groups,
-        in_channels=settings.in_channels,
-        out_channels=settings.out_channels,
-        bias=settings.bias,
-        per_axis=any(len(set(getattr(settings, name))) > 1 for name in _PER_AXIS),
-    )
-    for name in _PER_AXIS:
-        values = getattr(settings, name)
-        state[name] = values[0]
-        for axis, value in enumerate(values):
-            state[f"{name}_{axis}"] = value
-    for key, fill in (("x", settings.x), ("weight", settings.weight), ("offset", settings.offset)):
-        load_fill(key, fill)
-
-
-def load_fill(key: str, fill: Fill) -> None:
-    """Set one tensor's controls; to be called from a callback."""
-    st.session_state[key] = fill.recipe
-    st.session_state[f"{key}_numbers"] = rules.write_numbers(fill.numbers)
-    st.session_state[f"{key}_seed"] = fill.seed
 
 
 def preset_of(settings: Settings) -> str:
     """Return the key of the preset that these settings are, `OWN` for none."""
-    return next((key for key, preset in PRESETS.items() if preset.settings == settings), OWN)
+    query = rules.to_query(settings)
+    return next(
+        (name for name, preset in PRESETS.items() if rules.to_query(preset.settings) == query), OWN
+    )
 
 
 def _presets(settings: Settings) -> None:
@@ -93,7 +92,7 @@ def _presets(settings: Settings) -> None:
         if st.session_state.preset != OWN:
             load(PRESETS[st.session_state.preset].settings)
 
-    titles = {**{key: preset.title for key, preset in PRESETS.items()}, OWN: "your own settings"}
+    titles = {**{name: preset.title for name, preset in PRESETS.items()}, OWN: "your own settings"}
     st.selectbox(
         "Start from", list(titles), format_func=titles.__getitem__, key="preset", on_change=chosen
     )
@@ -101,175 +100,204 @@ def _presets(settings: Settings) -> None:
         st.caption(PRESETS[st.session_state.preset].note)
 
 
-def _dims() -> int:
-    def grow() -> None:
-        for axis in range(3):
-            for name in _PER_AXIS:
-                st.session_state.pop(f"{name}_{axis}", None)
-
-    # What the options are called is what stands in the URL.
-    chosen = st.segmented_control(
-        "Spatial dimensions", list(_DIMS), default="1d", required=True, key="dims",
-        bind="query-params", on_change=grow, width="stretch",
+def _dims(base: Settings) -> int:
+    return st.segmented_control(
+        "Spatial dimensions",
+        [1, 2, 3],
+        default=base.dims,
+        required=True,
+        format_func=lambda dims: f"{dims}d",
+        key=key("dims"),
+        width="stretch",
     )
-    return _DIMS[chosen]
 
 
-def _slider(
-    key: str, label: str, low: int, high: int, default: int, help: str,
-) -> int:
+def _slider(name: str, label: str, low: int, high: int, value: int, help: str) -> int:
     """Draw a slider for a whole number; without room to move it says so and rests."""
-    held = st.session_state.get(key)
-    if held is not None and not low <= held <= high:
-        st.session_state[key] = min(max(held, low), high)
-    if low == high:
-        # Streamlit has no slider of one value; this one shows the value and takes none.
-        st.slider(label, low, low + 1, low, disabled=True, help=help, key=f"{key}_fixed")
-        return low
-    return st.slider(
-        label, low, high, min(max(default, low), high), key=key, help=help, bind="query-params"
+    resting = low == high
+    # Streamlit has no slider of one value; a resting one shows the value and takes none.
+    moved = st.slider(
+        label,
+        low,
+        high + resting,
+        min(max(value, low), high),
+        disabled=resting,
+        key=key(name, low, high),
+        help=help,
     )
+    return low if resting else moved
 
 
-def _channels() -> dict[str, int]:
+def _channels(base: Settings) -> dict[str, Any]:
     groups = _slider(
-        "groups", "groups", 1, rules.MOST_GROUPS, QUESTION.groups,
+        "groups",
+        "groups",
+        1,
+        rules.MOST_GROUPS,
+        base.groups,
         "Channels are divided into this many blocks that do not see each other. Both channel "
         "counts are multiples of it.",
     )
     choices = rules.channel_choices(groups)
-    counts = {}
+    counts = {"groups": groups}
     for name, what in (("in_channels", "input"), ("out_channels", "output")):
-        held = st.session_state.get(name)
-        if held is not None and held not in choices:
-            st.session_state[name] = rules.nearest(held, choices)
         counts[name] = st.select_slider(
-            name, choices, rules.nearest(getattr(QUESTION, name), choices), key=name,
-            bind="query-params",
+            name,
+            choices,
+            rules.nearest(getattr(base, name), choices),
+            key=key(name, groups),
             help=f"{what.capitalize()} channels: a multiple of groups={groups}, so that every "
             "group has the same number.",
         )
-    counts["groups"] = groups
-    counts["batch"] = _slider(
-        "batch", "batch", 1, rules.MOST_BATCH, QUESTION.batch, "Items in the batch, N."
-    )
+    most = rules.MOST_BATCH
+    counts["batch"] = _slider("batch", "batch", 1, most, base.batch, "Items in the batch, N.")
     return counts
 
 
-def _axes(dims: int) -> dict[str, Ints]:
+def _axes(base: Settings) -> dict[str, Any]:
     """Draw the settings that have one number per axis, as one slider or one for each."""
+    dims = base.dims
     per_axis = dims > 1 and st.toggle(
-        "each axis on its own", key="per_axis", bind="query-params",
+        "each axis on its own",
+        any(len(set(getattr(base, name))) > 1 for name in PER_AXIS),
+        key=key("per_axis", dims),
         help="One slider per spatial dimension instead of one for all.",
     )
-    names = _AXIS_NAMES[dims] if per_axis else ("",)
-    values: dict[str, list[int]] = {name: [] for name in _PER_AXIS}
-    for axis, axis_name in enumerate(names):
-        if axis_name:
-            st.caption(axis_name)
-        for name, value in _axis(dims, f"_{axis}" if per_axis else "").items():
-            values[name].append(value)
+    found = []
+    for axis, name in enumerate(_AXIS_NAMES[dims] if per_axis else [""]):
+        if name:
+            st.caption(f"**{name}**")
+        found.append(_axis(base, axis, name))
     return {
-        name: tuple(found if per_axis else found * dims) for name, found in values.items()
+        name: tuple(axis[name] for axis in found) if per_axis else (found[0][name],) * dims
+        for name in PER_AXIS
     }
 
 
-def _axis(dims: int, suffix: str) -> dict[str, int]:
+def _axis(base: Settings, axis: int, axis_name: str) -> dict[str, int]:
     """Draw one axis' sliders, each bounded by those before it."""
 
-    def slider(name: str, label: str, low: int, high: int, help: str) -> int:
-        shared = st.session_state.get(name, getattr(QUESTION, name)[0])
-        default = shared if suffix else getattr(QUESTION, name)[0]
-        return _slider(f"{name}{suffix}", label, low, high, default, help)
+    def slider(name: str, label: str, help: str, high: int | None = None) -> int:
+        low, most = rules.axis_range(name, base.dims)
+        value = getattr(base, name)[axis]
+        return _slider(
+            f"{name}{axis_name}", label, low, most if high is None else high, value, help
+        )
 
-    size = slider("size", "input size", 1, rules.MOST_SIZE[dims], "Positions of the input.")
-    kernel = slider("kernel", "kernel_size", 1, rules.MOST_KERNEL[dims], "Taps of the kernel.")
+    size = slider("size", "input size", "Positions of the input.")
+    kernel = slider("kernel", "kernel_size", "Taps of the kernel.")
     stride = slider(
-        "stride", "stride", 1, rules.MOST_STRIDE,
+        "stride",
+        "stride",
         "How far apart neighbouring inputs stamp the output: gaps between inputs, not steps over "
         "them.",
     )
-    dilation = slider(
-        "dilation", "dilation", 1, rules.MOST_DILATION, "How far apart the taps of the kernel lie."
-    )
+    dilation = slider("dilation", "dilation", "How far apart the taps of the kernel lie.")
     most_extra = rules.largest_output_padding(stride, dilation)
     extra = slider(
-        "output_padding", "output_padding", 0, most_extra,
+        "output_padding",
+        "output_padding",
         f"Widens the output on its far side. At most {most_extra} here: it must be smaller than "
         f"stride ({stride}) or dilation ({dilation}).",
+        most_extra,
     )
     most_padding = rules.largest_padding(size, kernel, stride, dilation, extra)
     padding = slider(
-        "padding", "padding", 0, most_padding,
+        "padding",
+        "padding",
         f"Crops the output on both sides. At most {most_padding} here: more would leave nothing of "
         f"size {size} with kernel {kernel}, stride {stride} and dilation {dilation}.",
+        most_padding,
     )
     return {
-        "size": size, "kernel": kernel, "stride": stride, "dilation": dilation,
-        "output_padding": extra, "padding": padding,
+        "size": size,
+        "kernel": kernel,
+        "stride": stride,
+        "dilation": dilation,
+        "output_padding": extra,
+        "padding": padding,
     }
 
 
-def _fill(key: str, label: str, default: Fill, bilinear: bool = False) -> Fill:
-    """Draw one tensor's recipe and what belongs to it."""
-    recipes = [name for name in RECIPES if bilinear or name != "bilinear"]
+def _fill(name: str, label: str, base: Fill, bilinear: bool = False) -> Fill:
+    """Draw one tensor's recipe and what belongs to it; what it does not show is kept."""
+    recipes = [recipe for recipe in RECIPES if bilinear or recipe != "bilinear"]
     recipe = st.selectbox(
-        label, recipes, recipes.index(default.recipe), key=key, bind="query-params",
-        help="; ".join(f"**{name}**: {RECIPES[name]}" for name in recipes) + ".",
+        label,
+        recipes,
+        recipes.index(base.recipe) if base.recipe in recipes else 0,
+        key=key(name),
+        help="; ".join(f"**{recipe}**: {RECIPES[recipe]}" for recipe in recipes) + ".",
     )
+    numbers, seed = base.numbers, base.seed
     if recipe == "numbers":
         text = st.text_input(
-            f"numbers of {label}", rules.write_numbers(default.numbers), key=f"{key}_numbers",
-            bind="query-params", label_visibility="collapsed",
+            f"numbers of {label}",
+            rules.write_numbers(base.numbers),
+            key=key(f"{name}_numbers"),
+            label_visibility="collapsed",
             help="Apart by commas; repeated in order until the tensor is full.",
         )
-        return Fill(recipe, rules.read_numbers(text or "", label))
-    if recipe in ("integers", "normal"):
+        numbers = rules.read_numbers(text, label)
+    elif recipe in rules.SEEDED:
         seed = st.number_input(
-            f"seed of {label}", 0, 9999, default.seed, key=f"{key}_seed", bind="query-params",
+            f"seed of {label}",
+            0,
+            rules.MOST_SEED,
+            base.seed,
+            key=key(f"{name}_seed"),
             help="The same seed gives the same numbers.",
         )
-        return Fill(recipe, seed=int(seed))
-    return Fill(recipe)
+    return Fill(recipe, numbers, seed)
 
 
-def pick_channels(label: str, key: str, count: int, shown: Sequence[int], most: int) -> Ints | None:
+def pick_channels(
+    label: str, name: str, count: int, shown: Sequence[int], most: int
+) -> Ints | None:
     """Let channels be picked where not all are shown; None leaves the choice to the scene."""
     if len(shown) == count:
         return None
     picked = st.multiselect(
-        f"{label} (of {count})", range(count), list(shown), key=key, max_selections=most,
+        f"{label} (of {count})",
+        range(count),
+        list(shown),
+        key=key(name, count),
+        max_selections=most,
         help="The last one lets the sums finish on screen.",
     )
     return tuple(picked) or None
 
 
-def edit(key: str, tensor: np.ndarray, done: Callable[[str, Fill], None]) -> None:
+def edit(tensor: np.ndarray, name: str, done: Callable[[str, Fill], None]) -> None:
     """Draw a tensor as a table to be edited cell by cell; a change becomes typed numbers.
 
     The table is kept as it was opened and edits add up on it, so the cell in work keeps its focus;
     it starts afresh when the tensor changed in another way.
     """
     state = st.session_state
-    opened = f"{key}_opened"
+    opened = f"{name}_opened"
     rows = tensor.reshape(-1, tensor.shape[-1]) if tensor.ndim > 1 else tensor.reshape(1, -1)
     start, revision = state.get(opened, (rows, 0))
-    name = f"{key}_table_{revision}"
+    table_key = f"{name}_table_{revision}"
     if start.shape != rows.shape or not np.array_equal(
-        _edited(start, state.get(name)), rows, equal_nan=True
+        _edited(start, state.get(table_key)), rows, equal_nan=True
     ):
         start, revision = rows, revision + 1
-        name = f"{key}_table_{revision}"
+        table_key = f"{name}_table_{revision}"
     state[opened] = (start, revision)
     labels = [", ".join(map(str, place)) for place in np.ndindex(tensor.shape[:-1])] or [""]
     table = {"": labels, **{str(place): start[:, place] for place in range(rows.shape[1])}}
 
     def changed() -> None:
-        numbers = _edited(start, state[name]).reshape(-1)
-        done(key, Fill("numbers", tuple(map(float, numbers))))
+        numbers = _edited(start, state[table_key]).reshape(-1)
+        done(name, Fill("numbers", tuple(map(float, numbers))))
 
     st.data_editor(
-        table, key=name, on_change=changed, disabled=[""], hide_index=True,
+        table,
+        key=table_key,
+        on_change=changed,
+        disabled=[""],
+        hide_index=True,
         height=min(38 * (len(rows) + 1), 420),
     )
 
@@ -281,6 +309,3 @@ def _edited(rows: np.ndarray, edits: dict | None) -> np.ndarray:
         for column, value in changes.items():
             result[int(row), int(column)] = 0 if value is None else value
     return result.astype(np.float32)
-
-
-__all__ = ["SettingsError", "edit", "load", "load_fill", "pick_channels", "preset_of", "settings"]

@@ -10,8 +10,9 @@ from convt_trace import words
 from convt_trace.case import Case
 from convt_trace.player.mount import player
 from convt_trace.player.scene import CHANNELS, GROUPS, View, chosen
-from convt_trace.settings import MOST_TYPED, Settings, SettingsError
-from convt_trace.ui import controls, shell
+from convt_trace.reference import compare, plain_conv
+from convt_trace.settings import MOST_TYPED, Settings, SettingsError, from_query, to_query
+from convt_trace.ui import address, controls, shell
 
 #: Rows of the trace table: a page of it, and what one CSV file holds.
 _ROWS, _CSV_ROWS = 500, 100_000
@@ -32,31 +33,58 @@ def case_of(settings: Settings) -> Case:
 def page() -> None:
     """Draw the page."""
     shell.page("Playground")
+    _load()
     try:
         settings = controls.settings()
     except SettingsError as error:
         st.error(str(error), icon=":material/edit:")
         return
+    for problem in st.session_state.problems:
+        st.warning(problem, icon=":material/link_off:")
     case = case_of(settings)
-    _head(case)
-    _player(case)
+    _head(settings, case)
+    view = _player(case)
     _more(case)
+    shown = {} if view.order == "scatter" else {"order": view.order}
+    address.write({**to_query(settings), **shown})
 
 
-def _head(case: Case) -> None:
+def _load() -> None:
+    """Set the controls from the address, where it is not the one that they wrote."""
+    query = address.changed()
+    if query is None and "settings" in st.session_state:
+        st.session_state.problems = []
+        return
+    settings, st.session_state.problems = from_query(query or {})
+    order = (query or {}).get("order", "scatter")
+    st.session_state.order = order if order in _ORDERS else "scatter"
+    controls.load(settings)
+
+
+def _head(settings: Settings, case: Case) -> None:
     st.markdown("#### ConvTranspose, one multiply-accumulate at a time")
-    st.code(case.line(), language="python")
+    # Not st.code: its highlighter is 440 kB of JavaScript, for one line.
+    st.markdown(f"`{case.line()}`")
     st.caption(words.counts(case))
+    if controls.preset_of(settings) == "pair":
+        st.markdown(words.beside_plain_conv(plain_conv(case), compare(case).torch))
 
 
-def _player(case: Case) -> None:
+def _player(case: Case) -> View:
     with st.container(horizontal=True, vertical_alignment="center"):
         order = st.segmented_control(
-            "Order of the MACs", list(_ORDERS), default="scatter", required=True, key="order",
-            bind="query-params", label_visibility="collapsed",
+            "Order of the MACs",
+            list(_ORDERS),
+            default=st.session_state.order,
+            required=True,
+            key=controls.key("order"),
+            label_visibility="collapsed",
         )
+        st.session_state.order = order
         st.markdown(_ORDERS[order])
-    _windows(case, _view(case, order))
+    view = _view(case, order)
+    _windows(case, view)
+    return view
 
 
 @st.fragment
@@ -84,7 +112,11 @@ def _view(case: Case, order: str) -> View:
                 "groups", "pick_groups", layer.groups, shown.groups or (), GROUPS[case.dims]
             ),
             controls.pick_channels(
-                "input channels of a group", "pick_in", layer.in_per_group, shown.in_local or (), few
+                "input channels of a group",
+                "pick_in",
+                layer.in_per_group,
+                shown.in_local or (),
+                few,
             ),
             controls.pick_channels(
                 "output channels of a group",
@@ -115,11 +147,16 @@ def _more(case: Case) -> None:
 
 
 def _table(case: Case) -> None:
-    order = st.session_state.get("order", "scatter")
+    order = st.session_state.order
     trace = case.trace(order)
     start = st.number_input(
-        f"From MAC (of {len(trace):,}, {order} order)", 0, max(len(trace) - 1, 0), 0, _ROWS,
-        key="table_from", help=f"Shows {_ROWS} rows from here, numbered from 0.",
+        f"From MAC (of {len(trace):,}, {order} order)",
+        0,
+        max(len(trace) - 1, 0),
+        0,
+        _ROWS,
+        key="table_from",
+        help=f"Shows {_ROWS} rows from here, numbered from 0.",
     )
     st.dataframe(trace.to_frame(start, start + _ROWS), height=320)
     st.download_button(
@@ -138,8 +175,13 @@ def _edit(case: Case) -> None:
     if case.bias is not None:
         tensors["offset"] = ("bias b", case.bias)
     key = st.segmented_control(
-        "Tensor", list(tensors), default="x", required=True, key="edited",
-        format_func=lambda key: tensors[key][0], label_visibility="collapsed",
+        "Tensor",
+        list(tensors),
+        default="x",
+        required=True,
+        key="edited",
+        format_func=lambda key: tensors[key][0],
+        label_visibility="collapsed",
     )
     name, tensor = tensors.get(key, tensors["x"])
     if tensor.size > MOST_TYPED:
@@ -149,10 +191,8 @@ def _edit(case: Case) -> None:
         )
         return
     st.caption(f"{name}, shape {tensor.shape}: a row for every {_rows_of(tensor.ndim)}.")
-    controls.edit(key, tensor, controls.load_fill)
+    controls.edit(tensor, key, controls.load_fill)
 
 
 def _rows_of(ndim: int) -> str:
     return "tensor" if ndim == 1 else "index before the last"
-
-

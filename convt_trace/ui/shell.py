@@ -14,6 +14,7 @@ PAGES = (("app.py", "Playground", ":material/play_circle:"),)
 #: Streamlit leaves wide margins; the room belongs to the pictures.
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.5rem clamp(1rem, 3vw, 2.5rem) 4rem; }
+@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding-top: 4rem; } }
 [data-testid="stSidebarContent"] { padding-top: 0; }
 </style>"""
 
