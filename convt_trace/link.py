@@ -11,7 +11,6 @@ import zlib
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from math import prod
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -21,7 +20,7 @@ import numpy as np
 from convt_trace import settings as rules
 from convt_trace.case import Case
 from convt_trace.errors import LayerError
-from convt_trace.layer import LARGEST_PARAMETER, ORDERS, Ints, Layer
+from convt_trace.layer import LARGEST_PARAMETER, ORDERS, Geometry, Ints, Layer
 from convt_trace.packed import DTYPES, LARGEST_TENSOR, Unreadable, check_bounds, pack, unpack
 from convt_trace.player.scene import View
 from convt_trace.settings import MOST_TYPED, QUESTION, RECIPES, Fill, Settings
@@ -31,9 +30,9 @@ VERSION = 1
 LONGEST = 15_000
 #: Every parameter, in the order in which a link has them; the last checks the others.
 NAMES = (
-    *("v", "page", "order", "item", "pick", "step", "unit", "cell", "hide"),
-    *("dims", "batch", "in", "out", "groups", "size", "kernel", "stride", "padding"),
-    *("output_padding", "dilation", "dtype", "x", "weight", "bias", "sum"),
+    *("v", "page", "order", "show", "step", "unit", "cell", "hide"),
+    *("dims", "batch", "in_channels", "out_channels", "groups", "size", "kernel", "stride"),
+    *("padding", "output_padding", "dilation", "dtype", "bias", "x", "weight", "offset", "sum"),
 )
 #: What can be selected.
 TENSORS = ("input", "weight", "output", "torch")
@@ -73,12 +72,10 @@ class Linked:
 
     Attributes
     ----------
+    case : Case
+        The case; where the link's own is not possible, the nearest that is.
     settings : Settings or None
-        What the playground's controls are to be set to. Where `case` is None they may break a rule
-        of torch's; the controls move them to the nearest that does not. None where no controls can
-        hold the case: it is shown as it is.
-    case : Case or None
-        The case; None where no layer can be made of what the link says.
+        What the playground's controls are to be set to for it; None where they cannot hold it.
     view : View
     step : int
     unit : str
@@ -92,8 +89,8 @@ class Linked:
         A sentence for each thing that could not be read; empty for a link as it was made.
     """
 
+    case: Case
     settings: Settings | None
-    case: Case | None
     view: View = View()
     step: int = 0
     unit: str = "MAC"
@@ -163,12 +160,11 @@ def to_link(
         "v": str(VERSION),
         "page": page,
         "order": view.order,
-        "item": str(view.n),
-        "pick": _pick(view),
+        "show": _show(view),
         "step": str(step),
         "unit": unit.replace(" ", "-"),
-        "cell": f"{selected[0]}:{_commas(selected[1])}" if selected else "none",
-        "hide": "none" if hidden is None else str(hidden),
+        "cell": f"{selected[0]}:{_commas(selected[1])}" if selected else "no",
+        "hide": "no" if hidden is None else str(hidden),
     }
     parts = _of_settings(case) if isinstance(case, Settings) else _of_case(case)
     link = "&".join(f"{name}={value}" for name, value in {**state, **parts}.items())
@@ -194,11 +190,11 @@ def from_link(query: str | Mapping[str, str]) -> Linked:
     Examples
     --------
     >>> linked = from_link(to_link(QUESTION, step=5).replace("stride=1", "stride=0"))
-    >>> linked.case is None, linked.step
+    >>> linked.settings == QUESTION, linked.step
     (True, 5)
     >>> print(linked.sentence)
-    The layer of this link is not possible: non-positive stride is not supported. stride is (0,): use
-    1 or more.
+    The layer of this link is not possible; the nearest that is, is shown: non-positive stride is not
+    supported. stride is (0,): use 1 or more.
     """
     reader = _Reader(_parameters(query))
     reader.check_version()
@@ -216,11 +212,11 @@ def _commas(values: Sequence[int] | None, otherwise: str = "") -> str:
     return otherwise if values is None else ",".join(map(str, values))
 
 
-def _pick(view: View) -> str:
+def _show(view: View) -> str:
+    """Return the batch item, and the groups and channels where somebody picked some."""
     picks = [getattr(view, name) for name in _PICKS]
-    if picks == [None] * len(_PICKS):
-        return "auto"
-    return "_".join(_commas(pick, "auto") for pick in picks)
+    picked = [_commas(pick, "auto") for pick in picks] if picks != [None] * len(_PICKS) else []
+    return "_".join([str(view.n), *picked])
 
 
 def _shortest(values: Ints) -> str:
@@ -230,10 +226,10 @@ def _shortest(values: Ints) -> str:
 
 def _layer(layer: Layer, batch: int | None, size: Ints, dtype: str) -> dict[str, str]:
     return {
-        "dims": str(layer.dims),
-        "batch": "none" if batch is None else str(batch),
-        "in": str(layer.in_channels),
-        "out": str(layer.out_channels),
+        "dims": f"{layer.dims}d",
+        "batch": "no" if batch is None else str(batch),
+        "in_channels": str(layer.in_channels),
+        "out_channels": str(layer.out_channels),
         "groups": str(layer.groups),
         "size": _shortest(size),
         "kernel": _shortest(layer.kernel_size),
@@ -248,15 +244,16 @@ def _layer(layer: Layer, batch: int | None, size: Ints, dtype: str) -> dict[str,
 def _of_settings(settings: Settings) -> dict[str, str]:
     layer = settings.layer()
     _check_openable(settings.batch, layer, settings.size, DTYPES["float32"])
-    tensors = {
-        "x": _written(settings.x),
-        "weight": _written(settings.weight),
-        "bias": _written(settings.offset) if settings.bias else "none",
-    }
+    tensors = {"x": _written(settings.x), "weight": _written(settings.weight)}
+    if settings.bias:
+        tensors["offset"] = _written(settings.offset)
     for name, text in tensors.items():
-        if text != "none":
-            _check_readable(name, text)
-    return {**_layer(layer, settings.batch, settings.size, "float32"), **tensors}
+        _check_readable(name, text)
+    return {
+        **_layer(layer, settings.batch, settings.size, "float32"),
+        "bias": "yes" if settings.bias else "no",
+        **tensors,
+    }
 
 
 def _check_readable(name: str, text: str) -> None:
@@ -272,9 +269,10 @@ def _of_case(case: Case) -> dict[str, str]:
     _check_openable(batch, case.layer, geometry.input_size, case.x.dtype)
     return {
         **_layer(case.layer, batch, geometry.input_size, case.x.dtype.name),
+        "bias": "no" if case.bias is None else "yes",
         "x": _tensor(case.x),
         "weight": _tensor(case.weight),
-        "bias": "none" if case.bias is None else _tensor(case.bias),
+        **({} if case.bias is None else {"offset": _tensor(case.bias)}),
     }
 
 
@@ -286,11 +284,9 @@ def _check_openable(batch: int | None, layer: Layer, size: Ints, dtype: np.dtype
 
 
 def _written(fill: Fill) -> str:
-    if fill.recipe in ("integers", "normal"):
-        return f"{fill.recipe}:{fill.seed}"
-    if fill.recipe != "numbers":
-        return fill.recipe
-    return f"numbers:{_numbers(fill.numbers)}"
+    if fill.recipe == "numbers":
+        return f"numbers:{_numbers(fill.numbers)}"
+    return rules.write_fill(fill)
 
 
 def _numbers(numbers: Sequence[float]) -> str:
@@ -444,10 +440,14 @@ class _Reader:
         self.miss(name, f"a whole number from {low:,} to {high:,}", otherwise)
         return otherwise
 
-    def none_or_whole(self, name: str, high: int, otherwise: int | None) -> int | None:
-        if self.parts.get(name) == "none":
+    def no_or_whole(self, name: str, high: int, otherwise: int | None) -> int | None:
+        said = self.parts.get(name, "")
+        if said == "no":
             return None
-        return self.whole(name, 0, high, -1 if otherwise is None else otherwise)
+        if re.fullmatch(r"\d{1,18}", said, re.ASCII) and int(said) <= high:
+            return int(said)
+        self.miss(name, "no or a whole number", "no" if otherwise is None else otherwise)
+        return otherwise
 
     def along(self, name: str, dims: int, high: int, otherwise: int) -> Ints:
         """Read one number for every axis, or one for each."""
@@ -477,47 +477,38 @@ def _whole_numbers(text: str, most: int) -> Ints | None:
 
 def _read(reader: _Reader) -> Linked:
     order = reader.choice("order", list(ORDERS), "scatter")
-    view = View(order, reader.whole("item", 0, LARGEST_TENSOR, 0), *_picks(reader))
     units = [unit.replace(" ", "-") for unit in ORDERS[order].units]
-    state = {
-        "view": view,
-        "step": reader.whole("step", 0, _MOST_STEP, 0),
-        "unit": reader.choice("unit", units, "MAC").replace("-", " "),
-        "selected": _selected(reader),
-        "page": reader.text("page", "[a-z0-9-]{1,32}", "playground", "a page's name"),
-    }
-    hidden = reader.none_or_whole("hide", _MOST_STEP, None)
-    settings, case = _Layer(reader).read()
+    view = _view(reader, order)
+    step = reader.whole("step", 0, _MOST_STEP, 0)
+    unit = reader.choice("unit", units, "MAC").replace("-", " ")
+    selected = _selected(reader)
+    page = reader.text("page", "[a-z0-9-]{1,32}", "playground", "a page's name")
+    hidden = reader.no_or_whole("hide", _MOST_STEP, None)
+    case, settings = _Layer(reader).read()
     reader.check_sum()
-    return Linked(
-        settings,
-        case,
-        hidden=None if hidden == -1 else hidden,
-        problems=tuple(reader.problems),
-        **state,  # type: ignore[arg-type]
-    )
+    return Linked(case, settings, view, step, unit, selected, page, hidden, tuple(reader.problems))
 
 
-def _picks(reader: _Reader) -> tuple[Ints | None, Ints | None, Ints | None]:
-    words = reader.parts.get("pick", "").split("_")
-    words = words * len(_PICKS) if words == ["auto"] else words
+def _view(reader: _Reader, order: str) -> View:
+    item, *words = reader.parts.get("show", "").split("_")
+    words = words or ["auto"] * len(_PICKS)
     picks = [None if word == "auto" else _whole_numbers(word, _MOST_PICKED) for word in words]
     fine = all(pick is not None or word == "auto" for pick, word in zip(picks, words))
-    if len(picks) != len(_PICKS) or not fine:
-        reader.miss("pick", "auto or three lists of channels", "auto")
-        return None, None, None
-    return picks[0], picks[1], picks[2]
+    if not fine or len(picks) != len(_PICKS) or not re.fullmatch(r"\d{1,9}", item, re.ASCII):
+        reader.miss("show", "a batch item and the channels to show", "0")
+        return View(order)
+    return View(order, int(item), *picks)
 
 
 def _selected(reader: _Reader) -> Cell | None:
     said = reader.parts.get("cell")
-    if said == "none":
+    if said == "no":
         return None
     tensor, _, index = (said or "").partition(":")
     numbers = _whole_numbers(index, 5)
     if tensor in TENSORS and numbers is not None:
         return Cell(tensor, numbers)
-    reader.miss("cell", "a cell such as output:0,0,1", "none")
+    reader.miss("cell", "a cell such as output:0,0,1", "no")
     return None
 
 
@@ -526,34 +517,45 @@ class _Layer:
 
     def __init__(self, reader: _Reader):
         self.reader = reader
-        self.dims = reader.whole("dims", 1, 3, self._likely_dims)
-        self.batch = reader.none_or_whole("batch", LARGEST_TENSOR, 1)
+        likely = f"{self._longest_list}d"
+        self.dims = int(reader.choice("dims", ["1d", "2d", "3d"], likely)[0])
         many = LARGEST_TENSOR
-        self.in_channels = reader.whole("in", 1, many, QUESTION.in_channels)
-        self.out_channels = reader.whole("out", 1, many, QUESTION.out_channels)
+        self.batch = reader.no_or_whole("batch", many, 1)
+        self.in_channels = reader.whole("in_channels", 1, many, QUESTION.in_channels)
+        self.out_channels = reader.whole("out_channels", 1, many, QUESTION.out_channels)
         self.groups = reader.whole("groups", 1, many, 1)
         self.along = {
-            name: reader.along(name, self.dims, high, otherwise)
-            for name, high, otherwise in (
-                ("size", many, 3),
-                ("kernel", many, 3),
-                ("stride", LARGEST_PARAMETER, 1),
-                ("padding", LARGEST_PARAMETER, 0),
-                ("output_padding", LARGEST_PARAMETER, 0),
-                ("dilation", LARGEST_PARAMETER, 1),
+            name: reader.along(
+                name,
+                self.dims,
+                many if name in ("size", "kernel") else LARGEST_PARAMETER,
+                {"size": 3, "kernel": 3, "stride": 1, "dilation": 1}.get(name, 0),
             )
+            for name in rules.PER_AXIS
         }
         self.dtype = DTYPES[reader.choice("dtype", list(DTYPES), "float32")]
+        self.bias = reader.choice("bias", ["yes", "no"], "no") == "yes"
 
     @property
-    def _likely_dims(self) -> int:
-        """The longest list of numbers along axes: for a link that does not say."""
-        names = ("size", "kernel", "stride", "padding", "output_padding", "dilation")
-        return min(3, max(self.reader.parts.get(name, "").count(",") + 1 for name in names))
+    def _longest_list(self) -> int:
+        """How many axes a link seems to have that does not say."""
+        lists = [self.reader.parts.get(name, "").count(",") + 1 for name in rules.PER_AXIS]
+        return min(3, max(lists))
 
-    @cached_property
-    def layer(self) -> Layer:
-        """The layer; raises what torch would."""
+    def read(self) -> tuple[Case, Settings | None]:
+        try:
+            layer = self._layer()
+            check_bounds(self.batch, layer, self.along["size"], self.dtype)
+            return self._read(layer)
+        except (LayerError, Unreadable) as error:
+            end = "" if str(error).endswith(".") else "."
+            self.reader.problems.append(
+                f"The layer of this link is not possible; the nearest that is, is shown: {error}{end}"
+            )
+            return self._nearest()
+
+    def _layer(self) -> Layer:
+        """Return the layer; raises what torch would."""
         return Layer(
             self.in_channels,
             self.out_channels,
@@ -565,84 +567,71 @@ class _Layer:
             self.groups,
         )
 
-    def read(self) -> tuple[Settings | None, Case | None]:
-        size = self.along["size"]
+    def _read(self, layer: Layer) -> tuple[Case, Settings | None]:
+        items = () if self.batch is None else (self.batch,)
         shapes = {
-            "x": (*([] if self.batch is None else [self.batch]), self.in_channels, *size),
-            "weight": (
-                self.in_channels, self.out_channels // self.groups, *self.along["kernel"],
-            ),
-            "bias": (self.out_channels,),
-        }  # fmt: skip
-        try:
-            check_bounds(self.batch, self.layer, size, self.dtype)
-        except (LayerError, Unreadable) as error:
-            self._refuse(error)
-            # Nothing is unpacked into a shape that cannot be; recipes need none.
-            return self._settings({name: self._fill(name) for name in shapes}), None
-        found = {
-            name: None if name == "bias" and self.reader.parts.get(name) == "none"
-            else self._numbers(name, shape)
-            for name, shape in shapes.items()
-        }  # fmt: skip
-        fills = {name: value if isinstance(value, Fill) else None for name, value in found.items()}
-        settings = self._settings(fills) if not any(
-            isinstance(value, np.ndarray) for value in found.values()
-        ) else None  # fmt: skip
-        case = self._case(found, shapes)
-        return settings if case is None or _controllable(settings) else None, case
-
-    def _case(
-        self, found: dict[str, Fill | np.ndarray | None], shapes: dict[str, Ints]
-    ) -> Case | None:
+            "x": (*items, self.in_channels, *self.along["size"]),
+            "weight": layer.weight_shape,
+            "offset": (self.out_channels,),
+        }
+        if not self.bias:
+            del shapes["offset"]
+        # An output that cannot be is refused before anything is unpacked.
+        Geometry(layer, 1, self.along["size"])
+        found = {name: self._numbers(name, shape) for name, shape in shapes.items()}
         tensors = {
             name: _filled(value, shapes[name], self.dtype) if isinstance(value, Fill) else value
             for name, value in found.items()
         }
-        parameters = {
-            name: self.along[name] for name in ("stride", "padding", "output_padding", "dilation")
-        }
+        case = Case.of(
+            tensors["x"],
+            tensors["weight"],
+            tensors.get("offset"),
+            **{name: value for name, value in self.along.items() if name not in ("size", "kernel")},
+            groups=self.groups,
+            origin="link",
+        )
+        fills = {name: value for name, value in found.items() if isinstance(value, Fill)}
+        plain = self.dtype == np.float32 and self.batch is not None and len(fills) == len(found)
+        settings = self._settings(fills) if plain else None
+        return case, settings if settings and _controllable(settings) else None
+
+    def _nearest(self) -> tuple[Case, Settings]:
+        """Return what controls make of a layer that is not possible."""
+        fills = {name: self._fill(name) for name in ("x", "weight", "offset")}
+        settings, _ = rules.from_query(rules.to_query(self._settings(fills)))
         try:
-            return Case.of(**tensors, **parameters, groups=self.groups, origin="link")
-        except LayerError as error:
-            self._refuse(error)
-            return None
+            check_bounds(settings.batch, settings.layer(), settings.size, DTYPES["float32"])
+        except Unreadable:
+            settings = QUESTION
+        with np.errstate(all="ignore"):
+            return settings.case(origin="link"), settings
 
-    def _refuse(self, error: Exception) -> None:
-        end = "" if str(error).endswith(".") else "."
-        self.reader.problems.append(f"The layer of this link is not possible: {error}{end}")
-
-    def _settings(self, fills: dict[str, Fill | None]) -> Settings | None:
-        """Return settings, where every tensor has a recipe that controls can show."""
-        if self.dtype != np.float32 or self.batch is None:
-            return None
-        x, weight = fills["x"], fills["weight"]
-        if x is None or weight is None:
-            return None
+    def _settings(self, fills: Mapping[str, Fill]) -> Settings:
         return Settings(
-            batch=self.batch,
+            batch=1 if self.batch is None else self.batch,
             in_channels=self.in_channels,
             out_channels=self.out_channels,
             groups=self.groups,
             **self.along,
-            bias=fills["bias"] is not None,
-            x=x,
-            weight=weight,
-            offset=fills["bias"] or QUESTION.offset,
+            bias=self.bias,
+            x=fills["x"],
+            weight=fills["weight"],
+            offset=fills.get("offset", QUESTION.offset),
         )
 
-    def _fill(self, name: str) -> Fill | None:
-        """Return a tensor's recipe, without a word where it has none."""
+    def _fill(self, name: str) -> Fill:
+        """Return a tensor's recipe, and without a word ones where it has none."""
         try:
             return _read_fill(self.reader.parts.get(name, ""))
         except Unreadable:
-            return None
+            return QUESTION.offset if name == "offset" else _PLACEHOLDER
 
     def _numbers(self, name: str, shape: Ints) -> Fill | np.ndarray:
         said = self.reader.parts.get(name)
         try:
             if said is None:
-                raise Unreadable("it is missing")
+                raise Unreadable("they are missing")
             if not said.startswith("raw:"):
                 return _read_fill(said)
             return unpack(said[4:], self.dtype, prod(shape)).reshape(shape)
@@ -656,7 +645,7 @@ class _Layer:
 
 def _read_fill(text: str) -> Fill:
     recipe, _, argument = text.partition(":")
-    if recipe in ("integers", "normal"):
+    if recipe in rules.SEEDED:
         if not re.fullmatch(r"\d{1,10}", argument, re.ASCII) or int(argument) > _MOST_SEED:
             raise Unreadable(f"its seed is no whole number up to {_MOST_SEED:,}")
         return Fill(recipe, seed=int(argument))
@@ -686,19 +675,9 @@ def _parsed(text: str) -> tuple[float, ...]:
     return tuple(map(float, words))
 
 
-def _controllable(settings: Settings | None) -> bool:
+def _controllable(settings: Settings) -> bool:
     """Tell whether the playground's controls can be set so."""
-    if settings is None:
-        return False
-    dims, channels = settings.dims, rules.channel_choices(settings.groups)
-    return (
-        1 <= settings.batch <= rules.MOST_BATCH
-        and settings.groups <= rules.MOST_GROUPS
-        and {settings.in_channels, settings.out_channels} <= set(channels)
-        and max(settings.size) <= rules.MOST_SIZE[dims]
-        and max(settings.kernel) <= rules.MOST_KERNEL[dims]
-        and max(settings.stride) <= rules.MOST_STRIDE
-        and max(settings.dilation) <= rules.MOST_DILATION
-        and "bilinear" not in (settings.x.recipe, settings.offset.recipe)
-        and all(fill.seed < 10_000 for fill in (settings.x, settings.weight, settings.offset))
-    )
+    query = rules.to_query(settings)
+    back, problems = rules.from_query(query)
+    shown = "bilinear" not in (settings.x.recipe, settings.offset.recipe)
+    return not problems and rules.to_query(back) == query and shown

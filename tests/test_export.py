@@ -88,13 +88,14 @@ def test_the_page_holds_the_players_own_modules(question):
     assert {"convt-trace/player.js", "convt-trace/standalone.js"} <= set(modules)
     for name, address in modules.items():
         source = base64.b64decode(address.removeprefix("data:text/javascript;base64,")).decode()
-        assert source.replace('"convt-trace/', '"./') == (
-            PLAYER / name.removeprefix("convt-trace/")
-        ).read_text()
+        assert (
+            source.replace('"convt-trace/', '"./')
+            == (PLAYER / name.removeprefix("convt-trace/")).read_text()
+        )
         assert not re.search(r'(from|import\()\s*"\.', source), "every import is known by its name"
-        assert {f"convt-trace/{found}" for found in re.findall(r'"convt-trace/([^"]+)"', source)} <= {
-            *modules
-        }
+        assert {
+            f"convt-trace/{found}" for found in re.findall(r'"convt-trace/([^"]+)"', source)
+        } <= {*modules}
 
 
 def test_the_page_names_no_address(question):

@@ -146,7 +146,9 @@ def test_a_large_whole_number_becomes_infinity_only_in_a_float():
 
 def test_thousands_of_mutated_files_raise_nothing_else():
     rng = np.random.default_rng(1)
-    made = [to_json(PRESETS[key].settings.case()) for key in ("question", "volume", "output_padding")]
+    made = [
+        to_json(PRESETS[key].settings.case()) for key in ("question", "volume", "output_padding")
+    ]
     alphabet = '0123456789-.e"[]{},: nulltruexyz'
     read = 0
     for number in range(3000):
@@ -167,7 +169,9 @@ def test_thousands_of_mutated_files_raise_nothing_else():
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=9,
 )
 FIELDS = ["version", "layer", "dtype", "x", "weight", "bias", "origin"]
