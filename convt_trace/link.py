@@ -58,12 +58,12 @@ class Cell(NamedTuple):
     ----------
     tensor : str
         One of `TENSORS`.
-    index : tuple of int
+    place : tuple of int
         The tensor's own index; an output cell's may lie outside the output.
     """
 
     tensor: str
-    index: Ints
+    place: Ints
 
 
 @dataclass(frozen=True)
@@ -427,7 +427,7 @@ class _Reader:
 
     def choice(self, name: str, choices: Sequence[str], otherwise: str) -> str:
         said = self.parts.get(name)
-        if said in choices:
+        if said is not None and said in choices:
             return said
         self.miss(name, f"one of {', '.join(choices)}", otherwise)
         return otherwise

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import layers, moderate
+from test_link import bit_cases
 
 from convt_trace import Case
 from convt_trace.files import LARGEST_FILE, LARGEST_VALUES, FileError, from_json, to_json
 from convt_trace.packed import DTYPES
 from convt_trace.settings import PRESETS, QUESTION
-from strategies import layers, moderate
-from test_link import bit_cases
 
 DOCS = Path(__file__).parent.parent / "docs"
 

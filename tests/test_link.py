@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import doctest
 import string
 import zlib
 from base64 import urlsafe_b64encode
 from dataclasses import replace
+from pathlib import Path
 from urllib.parse import parse_qsl, quote
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import layers, moderate
 
 from convt_trace import Case, link
 from convt_trace import settings as rules
@@ -20,7 +23,6 @@ from convt_trace.link import LONGEST, NAMES, Cell, Linked, LinkError, from_link,
 from convt_trace.packed import DTYPES, Unreadable, pack, unpack
 from convt_trace.player.scene import View
 from convt_trace.settings import PRESETS, QUESTION, Fill, Settings
-from strategies import layers, moderate
 
 # -- strategies -----------------------------------------------------------------------------------
 
@@ -547,6 +549,13 @@ def test_links_of_version_1_open_as_they_did(query):
 def test_seeded_numbers_are_those_that_version_1_drew():
     assert Fill("integers", seed=1).tensor((6,)).tolist() == [0, 1, 3, 5, -4, -3]
     assert Fill("normal", seed=1).tensor((3,)).tobytes().hex() == "4453dd3f90d7b6bf248d833f"
+
+
+@pytest.mark.parametrize("page", ["links.md", "case-file.md", "export.md"])
+def test_the_programs_in_the_docs_say_the_truth(page):
+    path = Path(__file__).parent.parent / "docs" / page
+    failed, tried = doctest.testfile(str(path), module_relative=False)
+    assert tried and not failed
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
