@@ -283,6 +283,7 @@ def _preloads(base: str) -> str:
     modules = sorted(path.name for path in _PLAYER_FOLDER.glob("*.js"))
     return ", ".join(
         [
+            f"<{base}{PLAYER}/player.css>; rel=preload; as=style",
             f"<{base}{PLOTLY_URL}>; rel=preload; as=script",
             *(f"<{base}{PLAYER}/{name}>; rel=modulepreload" for name in modules),
         ]

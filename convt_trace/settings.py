@@ -148,7 +148,7 @@ def write_numbers(numbers: Sequence[float]) -> str:
     '1, -2.5'
     """
     return ", ".join(
-        str(int(number)) if float(number).is_integer() and abs(number) < 2**53 else repr(number)
+        f"{number:.0f}" if number.is_integer() and abs(number) < 2**53 else repr(number)
         for number in map(float, numbers)
     )
 
@@ -572,6 +572,8 @@ def with_dims(settings: Settings, dims: int) -> Settings:
     >>> with_dims(QUESTION, 2).kernel
     (3, 3)
     """
+    if dims == settings.dims:
+        return settings
     axes: dict[str, Any] = {
         name: (min(getattr(settings, name)[0], axis_range(name, dims)[1]),) * dims
         for name in PER_AXIS

@@ -83,6 +83,7 @@ export function sheet(panel, dims, cell, showCrop, across = false) {
   const margin = { left: dims === 1 ? 14 + named * 7.3 : 12 + ticked * 7, bottom: TICKS };
   return {
     cell,
+    gap: cell > 9 ? 1 : 0, // pixels between cells
     blocks,
     rowPlaces: rows,
     columnPlaces: columns,

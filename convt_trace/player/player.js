@@ -90,12 +90,16 @@ class Scale {
     ];
   }
 
-  /** Whether text on this value's colour has to be dark. */
-  wantsDark(value, limit) {
+  /** A value's colour, [r, g, b], as plotly mixes it. */
+  color(value, limit) {
     const share = Math.max(-1, Math.min(1, Number(value) / limit || 0));
     const end = share < 0 ? this.negative : this.positive;
-    const color = this.zero.map((c, at) => c + (end[at] - c) * Math.abs(share));
-    return luminance(color) > 0.179; // where black and white text contrast alike
+    return this.zero.map((c, at) => Math.round(c + (end[at] - c) * Math.abs(share)));
+  }
+
+  /** Whether text on this value's colour has to be dark. */
+  wantsDark(value, limit) {
+    return luminance(this.color(value, limit)) > 0.179; // where black and white text contrast alike
   }
 }
 
@@ -314,8 +318,25 @@ class Sheet {
     for (const cell of this.places.keys()) this.write(cell, valueOf(cell));
   }
 
+  /** Draw the cells on a canvas, for as long as plotly.js is on its way. */
+  #sketch() {
+    const { laid, panel, player } = this;
+    const canvas = make("canvas", { width: laid.columns * laid.cell, height: laid.rows * laid.cell });
+    const pen = canvas.getContext("2d");
+    this.z.forEach((row, r) =>
+      row.forEach((value, c) => {
+        if (value === null) return;
+        pen.fillStyle = `rgb(${player.scale.color(value, panel.limit)})`;
+        pen.fillRect(c * laid.cell, r * laid.cell, laid.cell - laid.gap, laid.cell - laid.gap);
+      }),
+    );
+    this.heat.replaceChildren(canvas);
+  }
+
   /** Draw the heatmap anew, with its size and colours. */
   paint() {
+    if (!window.Plotly) return this.#sketch();
+    if (this.heat.firstChild?.tagName === "CANVAS") this.heat.replaceChildren();
     const { laid, panel } = this;
     const trace = {
       type: "heatmap",
@@ -325,8 +346,8 @@ class Sheet {
       colorscale: this.player.scale.plotly,
       showscale: false,
       hoverinfo: "skip",
-      xgap: laid.cell > 9 ? 1 : 0,
-      ygap: laid.cell > 9 ? 1 : 0,
+      xgap: laid.gap,
+      ygap: laid.gap,
     };
     const axis = { visible: false, fixedrange: true };
     const layout = {
@@ -338,12 +359,13 @@ class Sheet {
       xaxis: { ...axis, range: [-0.5, laid.columns - 0.5] },
       yaxis: { ...axis, range: [laid.rows - 0.5, -0.5] },
     };
-    window.Plotly.react(this.heat, [trace], layout, { staticPlot: true });
+    return window.Plotly.react(this.heat, [trace], layout, { staticPlot: true });
   }
 
   /** Draw the values anew, nothing else. */
   repaint() {
-    window.Plotly.restyle(this.heat, { z: [this.z] }, [0]);
+    if (this.heat.firstChild?.tagName === "CANVAS") this.paint();
+    else window.Plotly.restyle(this.heat, { z: [this.z] }, [0]);
   }
 }
 
@@ -364,7 +386,7 @@ class Player {
     this.awaited = null;
     this.hatch = `ct-hatch-${Math.random().toString(36).slice(2)}`;
     this.#build(parent);
-    this.ready = Promise.all([loadPlotly(options.plotly), loadStyle(parent, options.style)]);
+    this.ready = loadStyle(parent, options.style);
     this.onKey = (event) => this.#key(event);
     document.addEventListener("keydown", this.onKey);
     this.sized = new ResizeObserver(() => this.#resized());
@@ -465,6 +487,8 @@ class Player {
     const scene = decode(message);
     await this.ready;
     this.root.hidden = false;
+    // The first picture is sketched; plotly.js takes most of a second to start on a slow machine.
+    if (!window.Plotly) setTimeout(() => loadPlotly(this.options.plotly).then(() => this.#recolour()));
     const key = JSON.stringify([scene.case, scene.order, scene.total, scene.tensors.map((panel) => panel.channels)]);
     if (key === this.key) {
       this.scenes.set(scene.start, scene);
@@ -1010,7 +1034,6 @@ function describeSum(sum) {
 
 /** Load plotly once per page, however many players there are. */
 function loadPlotly(url) {
-  if (window.Plotly) return Promise.resolve();
   window.convtPlotly ??= new Promise((done, fail) => {
     document.head.append(make("script", { src: url, onload: done, onerror: () => fail(new Error(`${url} did not load`)) }));
   });

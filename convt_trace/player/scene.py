@@ -89,7 +89,8 @@ def chosen(case: Case, view: View) -> View:
 def picked_trace(case: Case, view: View) -> Trace:
     """Return the trace that a player walks through for this view."""
     view = chosen(case, view)
-    return case.trace(view.order).pick([view.n], view.groups, view.in_local, view.out_local)
+    items = [view.n][: case.geometry.batch]  # none of an empty batch
+    return case.trace(view.order).pick(items, view.groups, view.in_local, view.out_local)
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,9 @@ class AxisView:
             label=tuple(o),
             kind=("real",) * len(o),
             crop=tuple(not 0 <= at < axis.outputs for at in o),
-            extra=tuple(axis.outputs - axis.output_padding <= at < axis.outputs for at in o),
+            extra=tuple(
+                max(0, axis.outputs - axis.output_padding) <= at < axis.outputs for at in o
+            ),
         )
 
     @cached_property
@@ -307,7 +310,9 @@ class _Builder:
                 reach = (canvas.start - axis.dilation * (axis.taps - 1)) // axis.stride
                 inputs = range(max(0, reach), min(axis.length, canvas.stop // axis.stride + 1))
             elif axis.canvas > POSITIONS:
-                canvas = _around(first_i * axis.stride, axis.canvas)
+                stamp = _around(first_i * axis.stride, axis.canvas)
+                # A kernel that reaches further than the screen is shown from its tap in work.
+                canvas = stamp if first_o + axis.padding in stamp else canvas
             views.append(AxisView(axis, self.view.order, inputs, canvas))
         return views
 
@@ -543,7 +548,10 @@ class _Builder:
             unreachable |= axis.count[cell] == 0
         if self.start:
             values, reached = self.trace.sums_before(self.start, n, channel, canvas)
-            done = unreachable | self.trace.finished_before(self.start, n, channel, canvas)
+            done = unreachable
+            # Without its last input channel no sum is ever finished on screen.
+            if self.pick.in_local[-1] == self.layer.in_per_group - 1:
+                done = done | self.trace.finished_before(self.start, n, channel, canvas)
         else:
             values, reached, done = np.zeros_like(self._finished), unreachable, unreachable
         return {
