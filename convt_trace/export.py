@@ -13,7 +13,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import escape
 from importlib.util import find_spec
@@ -24,7 +24,7 @@ from convt_trace.case import Case
 from convt_trace.errors import LayerError
 from convt_trace.layer import ORDERS
 from convt_trace.packed import Unreadable
-from convt_trace.player.scene import View, picked_trace, read_message, scene
+from convt_trace.player.scene import Opening, View, opened, picked_trace, read_message, scene
 from convt_trace.settings import PRESETS
 from convt_trace.trace import Trace
 
@@ -95,6 +95,7 @@ class _Window:
 
     start: int
     stop: int
+    message: bytes
     text: str
 
 
@@ -105,6 +106,9 @@ def to_html(
     *,
     title: str = "",
     largest: int = LARGEST,
+    unit: str = "MAC",
+    selected: tuple[str, Sequence[int]] | None = None,
+    hidden: int | None = None,
 ) -> str:
     """Return a page that plays a case, in one file that asks nobody for anything.
 
@@ -122,6 +126,12 @@ def to_html(
         A heading; the layer's name where there is none.
     largest : int
         Bytes of the page, at most.
+    unit : str
+        What a step spans.
+    selected : (str, sequence of int), optional
+        The selected cell: "input", "weight", "output" or "torch", and its index.
+    hidden : int, optional
+        The step from which on the output is hidden, to be predicted; 0 for all of it.
 
     Raises
     ------
@@ -140,7 +150,8 @@ def to_html(
     shell = _shell(case, title or f"How {case.line().removeprefix('nn.')} is computed")
     bare = len(shell.encode()) - len("{windows}") + 2000  # what the page says of its windows
     windows = _windows(case, view, step, total, largest - bare)
-    page = _filled(shell, windows, step, total)
+    cell = f"{selected[0]}:{','.join(map(str, selected[1]))}" if selected else ""
+    page = _filled(shell, windows, Opening(step, unit, cell, hidden, key="page"), total)
     if len(page.encode()) > largest:
         raise ExportError(
             f"One window of this trace makes a page of {len(page):,} bytes; {largest:,} are "
@@ -211,7 +222,14 @@ def _shell(case: Case, title: str) -> str:
     )
 
 
-def _filled(shell: str, windows: Sequence[_Window], step: int, total: int) -> str:
+def _filled(shell: str, windows: Sequence[_Window], opening: Opening, total: int) -> str:
+    first = max(opening.step - 1, 0)
+    windows = [
+        replace(window, text=_packed(opened(window.message, opening)))
+        if window.start <= first < max(window.stop, 1)
+        else window
+        for window in windows
+    ]
     parts = {
         "note": _note(windows, total),
         "windows": "\n".join(
@@ -220,7 +238,7 @@ def _filled(shell: str, windows: Sequence[_Window], step: int, total: int) -> st
         ),
         "contents": _json(
             {
-                "step": step,
+                "first": first,
                 "windows": [{"start": window.start, "stop": window.stop} for window in windows],
             }
         ),
@@ -298,7 +316,7 @@ def _window(case: Case, view: View, number: int) -> _Window:
     # Not through the cache: a long export would push out what the app's visitors look at.
     message = scene.__wrapped__(case, view, number)
     bounds = read_message(message)[0]["window"]
-    return _Window(bounds["start"], bounds["stop"], _packed(message))
+    return _Window(bounds["start"], bounds["stop"], message, _packed(message))
 
 
 def _packed(data: bytes) -> str:

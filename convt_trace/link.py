@@ -599,7 +599,7 @@ class _Layer:
     def _nearest(self) -> tuple[Case, Settings]:
         """Return what controls make of a layer that is not possible."""
         fills = {name: self._fill(name) for name in ("x", "weight", "offset")}
-        settings, _ = rules.from_query(rules.to_query(self._settings(fills)))
+        settings = rules.settable(self._settings(fills))
         try:
             check_bounds(settings.batch, settings.layer(), settings.size, DTYPES["float32"])
         except Unreadable:
@@ -677,7 +677,5 @@ def _parsed(text: str) -> tuple[float, ...]:
 
 def _controllable(settings: Settings) -> bool:
     """Tell whether the playground's controls can be set so."""
-    query = rules.to_query(settings)
-    back, problems = rules.from_query(query)
-    shown = "bilinear" not in (settings.x.recipe, settings.offset.recipe)
-    return not problems and rules.to_query(back) == query and shown
+    settable = rules.written(rules.settable(settings)) == rules.written(settings)
+    return settable and "bilinear" not in (settings.x.recipe, settings.offset.recipe)

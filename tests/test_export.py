@@ -19,7 +19,7 @@ import pytest
 import convt_trace
 from convt_trace import Case
 from convt_trace.export import LARGEST, ExportError, export_main, notebook, to_html, walked
-from convt_trace.player.scene import WINDOW, View, picked_trace, read_message, scene
+from convt_trace.player.scene import WINDOW, Opening, View, opened, read_message, scene
 from convt_trace.settings import PRESETS, QUESTION
 
 PLAYER = Path(convt_trace.__file__).parent / "player"
@@ -74,8 +74,8 @@ def question() -> Page:
 
 
 def test_the_page_holds_the_scene_as_the_app_sends_it(question):
-    assert question.windows() == [scene(QUESTION.case())]
-    assert question.contents == {"step": 9, "windows": [{"start": 0, "stop": 72}]}
+    assert question.windows() == [opened(scene(QUESTION.case()), Opening(9, key="page"))]
+    assert question.contents == {"first": 8, "windows": [{"start": 0, "stop": 72}]}
 
 
 def test_the_page_holds_plotly_of_the_installed_package(question):
@@ -135,7 +135,7 @@ def test_a_page_keeps_to_its_size_and_says_what_it_leaves_out(largest):
     page = Page(html)
     starts = [window["start"] for window in page.contents["windows"]]
     assert starts == sorted(set(starts))
-    assert 6 * WINDOW in starts and page.contents["step"] == step
+    assert 6 * WINDOW in starts and page.contents["first"] == step - 1
     assert f"of {len(case.trace()):,}, and steps over the others" in page.text("limit")
 
 
@@ -144,9 +144,17 @@ def test_a_page_too_small_for_one_window_is_refused():
         to_html(long_case(), largest=2_100_000)
 
 
-@pytest.mark.parametrize("step, opened", [(-5, 0), (72, 72), (10**9, 72)])
-def test_a_step_outside_the_trace_is_the_nearest(step, opened):
-    assert Page(to_html(QUESTION.case(), step=step)).contents["step"] == opened
+@pytest.mark.parametrize("step, stands", [(-5, 0), (72, 72), (10**9, 72)])
+def test_a_step_outside_the_trace_is_the_nearest(step, stands):
+    page = Page(to_html(QUESTION.case(), step=step))
+    assert read_message(page.windows()[0])[0]["opening"]["step"] == stands
+
+
+def test_it_opens_as_a_link_would():
+    html = to_html(QUESTION.case(), step=9, unit="stamp", selected=("output", (0, 3, 0)), hidden=0)
+    opening = read_message(Page(html).windows()[0])[0]["opening"]
+    says = {name: opening[name] for name in ("step", "unit", "cell", "hide")}
+    assert says == {"step": 9, "unit": "stamp", "cell": "output:0,3,0", "hide": 0}
 
 
 HOSTILE = [

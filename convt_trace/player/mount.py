@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import streamlit as st
 
 from convt_trace import server
 from convt_trace.case import Case
-from convt_trace.player.scene import View, scene
+from convt_trace.player.scene import Opening, View, opened, scene
 
 # The player's files are served once and kept by the browser (`convt_trace.server`); what travels
 # with every rerun is this loader and the scene.
@@ -36,7 +38,33 @@ _component = st.components.v2.component(
 )
 
 
-def player(case: Case, view: View, *, key: str = "player") -> None:
+class Shared(NamedTuple):
+    """What a player shows at the moment: told when somebody presses Share, never while stepping.
+
+    Attributes
+    ----------
+    step : int
+    unit : str
+    cell : str
+        The selected cell as links name it, such as "output:0,3,0"; empty for none.
+    hide : int or None
+        The step from which on the output is hidden.
+    """
+
+    step: int
+    unit: str
+    cell: str
+    hide: int | None
+
+
+def player(
+    case: Case,
+    view: View,
+    opening: Opening | None = None,
+    *,
+    key: str = "player",
+    hidden: Callable[[int | None], None] | None = None,
+) -> Shared | None:
     """Show a case in the player, at the window that the player last asked for.
 
     Parameters
@@ -44,14 +72,54 @@ def player(case: Case, view: View, *, key: str = "player") -> None:
     case : Case
     view : View
         Order, batch item and channels to look at.
+    opening : Opening, optional
+        Where the player opens; with another key it opens anew.
     key : str
         The same key keeps the same player, with its step, from run to run.
+    hidden : callable, optional
+        Called when somebody hides the output from a step on, or with None, shows it.
+
+    Returns
+    -------
+    Shared or None
+        What is on screen, in the run that a press on Share made.
     """
-    wanted = f"{key}_window"
+    opening = opening or Opening()
+    wanted, opened_as = f"{key}_window", f"{key}_opened"
+    if st.session_state.get(opened_as) != opening.key:
+        st.session_state[opened_as] = opening.key
+        st.session_state[wanted] = max(opening.step - 1, 0)
 
     def remember() -> None:
-        asked = st.session_state[key].get("window")
-        st.session_state[wanted] = int(asked) if isinstance(asked, (int, float)) else 0
+        st.session_state[wanted] = _whole(st.session_state[key].get("window")) or 0
 
-    number = st.session_state.get(wanted, 0)
-    _component(key=key, data=scene(case, view, number), on_window_change=remember)
+    def tell() -> None:
+        said = st.session_state[key].get("hide")
+        if hidden and isinstance(said, dict):
+            hidden(_whole(said.get("from")))
+
+    result = _component(
+        key=key,
+        data=opened(scene(case, view, st.session_state.get(wanted, 0)), opening),
+        on_window_change=remember,
+        on_hide_change=tell,
+        on_share_change=lambda: None,
+    )
+    return _shared(result.share)
+
+
+def _shared(said: Any) -> Shared | None:
+    """Return what the browser says; it is a stranger too."""
+    if not isinstance(said, dict):
+        return None
+    return Shared(
+        _whole(said.get("step")) or 0,
+        str(said.get("unit"))[:20],
+        str(said.get("cell") or "")[:100],
+        _whole(said.get("hide")),
+    )
+
+
+def _whole(said: Any) -> int | None:
+    fine = isinstance(said, (int, float)) and 0 <= said <= 2**53
+    return int(said) if fine else None

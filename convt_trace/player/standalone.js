@@ -5,7 +5,7 @@ import { mount } from "./player.js";
 
 const byId = (id) => document.getElementById(id);
 const element = byId("player");
-const { step, windows } = JSON.parse(byId("contents").textContent);
+const { windows, first } = JSON.parse(byId("contents").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 /** The bytes of a part of the page, which is gzip'd and in base64. */
@@ -28,11 +28,11 @@ async function show(options, number) {
   const at = windows.findIndex(({ start, stop }) => start <= number && number < stop);
   if (at < 0 && number > 0) return; // asked ahead of a gap
   const data = await part(`window-${Math.max(at, 0)}`);
-  mount({ data, parentElement: element, setTriggerValue: (_, wanted) => show(options, wanted) }, options);
+  mount({ data, parentElement: element, setTriggerValue: (name, wanted) => name === "window" && show(options, wanted) }, options);
 }
 
 const plotly = URL.createObjectURL(new Blob([await part("plotly")], { type: "text/javascript" }));
-const options = { plotly, step, reach };
-await show(options, Math.max(step - 1, 0));
+const options = { plotly, reach };
+await show(options, first);
 byId("wait").hidden = true;
 dark.onchange = () => show(options, 0); // a player that is given data it has reads its colours anew

@@ -1,12 +1,12 @@
-"""The page's address: what the controls are set to, as URL parameters.
+"""The page's address: a link to what is on screen.
 
 The address follows the controls, and the controls follow the address when somebody else changed
-it: a link, a reload, the browser's way back.
+it: a link, a reload, the browser's way back. What its parameters mean is in `convt_trace.link`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
@@ -22,9 +22,15 @@ def changed() -> dict[str, str] | None:
     return now if now != st.session_state.get(_WRITTEN) else None
 
 
-def write(parameters: Mapping[str, str]) -> None:
-    """Write the parameters into the address; the browser can go back to the one before."""
-    wanted = dict(parameters)
+def write(query: str) -> None:
+    """Write a query string into the address; the browser can go back to the one before."""
+    wanted = dict(parse_qsl(query))
     if wanted != st.query_params.to_dict():
         st.query_params.from_dict(wanted)
     st.session_state[_WRITTEN] = wanted
+
+
+def url(query: str, page: str = "") -> str:
+    """Return the whole address of a query on this server, as the reader's browser names it."""
+    here = (st.context.url or "").partition("?")[0].rstrip("/")
+    return f"{here}/{page}?{query}" if query else f"{here}/{page}"

@@ -19,17 +19,27 @@ _STYLE = """<style>
 </style>"""
 
 
-def page(title: str) -> None:
-    """Set a page up; the first thing that every page does."""
+#: For a projector or a frame: nothing but the page's own.
+_BARE = """<style>
+[data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"],
+[data-testid="stToolbar"] { display: none; }
+[data-testid="stMainBlockContainer"] { padding: 0.8rem clamp(0.6rem, 2vw, 2rem) 1rem; }
+@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding-top: 0.8rem; } }
+</style>"""
+
+
+def page(title: str, bare: bool = False) -> None:
+    """Set a page up; the first thing that every page draws. A bare one has no sidebar."""
     server.settle()
     st.set_page_config(
         # A file of ours: Streamlit would fetch an icon by name from the internet.
         page_title=f"{title} · convt-trace",
         page_icon=str(Path(__file__).with_name("icon.png")),
         layout="wide",
+        initial_sidebar_state="collapsed" if bare else "auto",
     )
-    st.html(_STYLE)
-    if len(PAGES) > 1:
+    st.html(_STYLE + (_BARE if bare else ""))
+    if len(PAGES) > 1 and not bare:
         with st.sidebar:
             for file, label, icon in PAGES:
                 st.page_link(file, label=label, icon=icon)
