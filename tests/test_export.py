@@ -19,7 +19,15 @@ import pytest
 import convt_trace
 from convt_trace import Case
 from convt_trace.export import LARGEST, ExportError, export_main, notebook, to_html, walked
-from convt_trace.player.scene import WINDOW, Opening, View, opened, read_message, scene
+from convt_trace.player.scene import (
+    WINDOW,
+    Opening,
+    View,
+    opened,
+    picked_trace,
+    read_message,
+    scene,
+)
 from convt_trace.settings import PRESETS, QUESTION
 
 PLAYER = Path(convt_trace.__file__).parent / "player"
@@ -190,7 +198,7 @@ def test_a_notebook_shows_a_case_and_a_trace_in_a_frame():
     for html in (case._repr_html_(), case.trace()._repr_html_(), notebook(case)):
         ((tag, attributes),) = Page(html).tags
         assert tag == "iframe" and attributes["sandbox"] == "allow-scripts"
-        assert Page(attributes["srcdoc"]).windows() == [scene(case)]
+        assert Page(attributes["srcdoc"]).windows() == [opened(scene(case), Opening(key="page"))]
         assert len(html) < 2_500_000
 
 
@@ -203,10 +211,14 @@ def test_a_trace_makes_the_page_of_its_own_walk(order):
     case = QUESTION.case()
     whole = case.trace(order)
     picked = whole.pick(groups=[1], out_local=[0])
-    assert Page(whole.to_html()).windows() == [scene(case, View(order))]
+    assert Page(whole.to_html()).windows() == [
+        opened(scene(case, View(order)), Opening(key="page"))
+    ]
     view = View(order, 0, (1,), (0, 1), (0,))
     assert walked(picked) == (case, view)
-    assert Page(picked.to_html(step=3)).windows() == [scene(case, view)]
+    assert Page(picked.to_html(step=3)).windows() == [
+        opened(scene(case, view), Opening(3, key="page"))
+    ]
     assert len(picked_trace(case, view)) == len(picked)
 
 
@@ -218,7 +230,9 @@ def test_an_unbatched_trace_stays_unbatched():
 def test_the_command_writes_a_page(tmp_path, capsys):
     made = tmp_path / "lesson.html"
     assert export_main(["question", "-o", str(made), "--order", "gather", "--step", "4"]) == 0
-    assert Page(made.read_text()).windows() == [scene(QUESTION.case(), View("gather"))]
+    assert Page(made.read_text()).windows() == [
+        opened(scene(QUESTION.case(), View("gather")), Opening(key="page"))
+    ]
     assert "2.1 MB, nn.ConvTranspose1d(4, 4, 3, padding=2, groups=2, bias=False)" in (
         capsys.readouterr().out
     )
@@ -229,7 +243,7 @@ def test_the_command_reads_case_files(tmp_path):
     file, made = tmp_path / "case.json", tmp_path / "case.html"
     file.write_text(case.to_json())
     assert export_main([str(file), "-o", str(made), "--title", "Ours"]) == 0
-    assert Page(made.read_text()).windows() == [scene(case)]
+    assert Page(made.read_text()).windows() == [opened(scene(case), Opening(key="page"))]
 
 
 @pytest.mark.parametrize("text", [None, "{}"])
