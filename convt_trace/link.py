@@ -192,11 +192,13 @@ def from_link(query: str | Mapping[str, str]) -> Linked:
     >>> linked = from_link(to_link(QUESTION, step=5).replace("stride=1", "stride=0"))
     >>> linked.settings == QUESTION, linked.step
     (True, 5)
+    >>> from_link("stride=2").case.layer.stride
+    (2,)
     >>> print(linked.sentence)
     The layer of this link is not possible; the nearest that is, is shown: non-positive stride is not
     supported. stride is (0,): use 1 or more.
     """
-    reader = _Reader(_parameters(query))
+    reader = _Reader(_with_the_rest(_parameters(query)))
     reader.check_version()
     try:
         return _read(reader)
@@ -376,6 +378,16 @@ def _pairs(query: str) -> list[tuple[str, str]]:
         return parse_qsl(query.strip(), keep_blank_values=True, max_num_fields=100)
     except ValueError:
         raise LinkError("This is not a link of convt-trace: it cannot be taken apart.") from None
+
+
+def _with_the_rest(parts: dict[str, str]) -> dict[str, str]:
+    """Return an address typed by hand, such as "?stride=2", with what it leaves to the question's.
+
+    Links that we made have a version first and a sum last; what lost both was cut by nobody.
+    """
+    if not parts or "v" in parts or "sum" in parts:
+        return parts
+    return {**dict(parse_qsl(to_link(QUESTION))), "sum": "none", **parts}
 
 
 @dataclass

@@ -231,7 +231,7 @@ def test_the_command_writes_a_page(tmp_path, capsys):
     made = tmp_path / "lesson.html"
     assert export_main(["question", "-o", str(made), "--order", "gather", "--step", "4"]) == 0
     assert Page(made.read_text()).windows() == [
-        opened(scene(QUESTION.case(), View("gather")), Opening(key="page"))
+        opened(scene(QUESTION.case(), View("gather")), Opening(4, key="page"))
     ]
     assert "2.1 MB, nn.ConvTranspose1d(4, 4, 3, padding=2, groups=2, bias=False)" in (
         capsys.readouterr().out

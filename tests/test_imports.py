@@ -17,6 +17,8 @@ PACKAGE = Path(convt_trace.__file__).parent
 LADDER = ("errors", "layer", "arrays", "blocks", "trace", "case", "reference")
 #: What a method may import when it is called: the way from a case to a file or a page of it.
 DOORS = {"trace": {"export"}, "case": {"files", "export"}}
+#: What is said about a case: above the pages, beside the drawings, and knowing neither.
+WORDS = ("sums", "advice", "pasted", "words", "words_conv", "misread")
 LIBRARIES = {"numpy", "ml_dtypes"}
 
 
@@ -62,6 +64,14 @@ def test_the_engine_needs_numpy_and_ml_dtypes_alone(module: str):
     others = roots(imports(module, everywhere=False)) - sys.stdlib_module_names - {"convt_trace"}
     assert others <= LIBRARIES
     assert not roots(imports(module)) & {"torch", "streamlit", "plotly"}
+
+
+@pytest.mark.parametrize("module", WORDS)
+def test_words_know_neither_pages_nor_drawings(module: str):
+    names = imports(module)
+    assert not roots(names) & {"streamlit", "plotly"}
+    ours = {name.split(".")[1] for name in names if name.startswith("convt_trace.")}
+    assert ours <= {*LADDER, *WORDS}
 
 
 def loaded_after(statement: str) -> set[str]:

@@ -16,7 +16,6 @@ from strategies import FLOATS, INTEGERS, Drawn, conv_transpose, layers, loop, mo
 from torch import nn
 from torch.nn import functional
 
-import convt_trace
 from convt_trace import Case
 from convt_trace.reference import compare, record, torch_output
 
@@ -112,9 +111,20 @@ def test_nan_and_inf_that_torch_has_too_are_equal():
     theirs = torch_output(case)
     assert np.isnan(theirs).any() and np.isinf(theirs).any() and np.isfinite(theirs).any()
     assert compare(case).kind == "equal"
+    for cell in np.ndindex(theirs.shape):  # nor do they excuse another number in their place
+        wrong = compare(tampered(Case.of(case.x, case.weight), cell, 17))
+        assert np.argwhere(~wrong.agrees).tolist() == [list(cell)]
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_a_cell_that_no_mac_reaches_is_zero_though_torchs_fast_kernels_may_put_nan_there(dtype):
+    x, weight = torch.tensor([[[1.0]], [[2.0]]]), torch.tensor([[[np.inf, 1.0]]])
+    case = Case.of(x.to(dtype), weight.to(dtype), stride=2, output_padding=1)
+    assert case.trace().output[..., -1].tolist() == [[0], [0]]
+    assert compare(case).kind == "equal"
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
 def test_one_unit_in_the_last_place_is_rounding_and_is_counted_as_one(dtype):
     x = torch.full((1, 3, 4), 1.5).to(dtype)
     case = Case.of(x, torch.ones(3, 1, 2, dtype=dtype))
@@ -155,10 +165,12 @@ def test_cancellation_is_rounding_not_a_bug():
     assert compare(tampered(case, (0, 0, 0), 1e4)).kind == "different"
 
 
-def test_a_sum_that_only_torch_overflows_on_its_way_is_rounding_not_a_bug():
-    x = torch.tensor([[[3e38, 1.0], [3e38, 1.0], [-3e38, 1.0]]])
-    case = Case.of(x, torch.ones(3, 1, 1))
-    assert np.isinf(torch_output(case)).any() and np.isfinite(case.trace().output).all()
+@pytest.mark.parametrize("weight, becomes", [([1, 1, -1], np.isinf), ([9, -9, 0], np.isnan)])
+def test_a_sum_that_only_torch_overflows_on_its_way_is_rounding_not_a_bug(weight, becomes):
+    x = torch.tensor([[[3e38, 1.0], [3e38, 1.0], [3e38, 1.0]]])
+    case = Case.of(x, torch.tensor(weight).float().reshape(3, 1, 1))
+    assert becomes(torch_output(case)).tolist() == [[[True, False]]]
+    assert np.isfinite(case.trace().output).all()
     assert compare(case).kind == "rounding"
     assert compare(tampered(case, (0, 0, 1), 4)).agrees.tolist() == [[[True, False]]]
 
@@ -367,5 +379,6 @@ def test_torchs_own_samples_are_traced_to_torchs_own_results(operators, dims, dt
         np.testing.assert_array_equal(torch_output(case), expected.numpy(), strict=True)
         verdict = compare(case)
         assert verdict.kind == "equal" or (verdict.kind == "rounding" and dtype.is_floating_point)
-        t = convt_trace.trace(sample.input, *sample.args, **sample.kwargs, order="gather")
-        assert t.output.tolist() == case.trace().output.tolist()
+        gathered = case.trace("gather")
+        assert gathered.order == "gather" and case.trace().order == "scatter"
+        assert gathered.output.tolist() == case.trace().output.tolist()

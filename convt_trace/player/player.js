@@ -981,7 +981,6 @@ class Player {
 
   pin(target) {
     this.pinned = sameCell(target, this.pinned) ? null : target;
-    this.hovered = this.pinned ? this.hovered : target;
     const { panel, cell } = this.pinned ? this.#asOutput(this.pinned) : {};
     if (panel === "output" && this.predict.hides(cell) && this.scene.torchCell[cell] >= 0) this.predict.aim(cell);
     this.#light();
@@ -1100,7 +1099,7 @@ class Player {
       ArrowLeft: () => this.back(),
       Home: () => this.seek(0),
       End: () => this.seek(this.scene.total),
-      Escape: () => this.pin(this.pinned),
+      Escape: () => this.pin(null),
       h: () => this.#hideBy(this.predict.on ? "no" : this.step ? "on" : "all"),
       u: () => this.#nextUnit(),
     }[event.key.length > 1 ? event.key : event.key.toLowerCase()];

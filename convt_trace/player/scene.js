@@ -34,10 +34,13 @@ export function format(value, digits = 5) {
   if (typeof value === "bigint") return value.toString();
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
-  if (Number.isInteger(value) && Math.abs(value) < 10 ** Math.max(digits, 5)) return String(value + 0);
+  // Where there is little room a long whole number is rounded too, but never to a wrong whole number.
+  if (Number.isInteger(value) && Math.abs(value) < (digits < 5 ? 1e5 : 1e15)) return String(value + 0);
   const rounded = Number(value.toPrecision(digits));
   const plain = String(rounded);
-  return plain.length <= digits + 3 ? plain : rounded.toExponential(Math.max(digits - 3, 0)).replace("e+", "e");
+  const cut = Math.abs(rounded) >= 10 ** digits && rounded !== value;
+  const short = plain.length <= digits + 3 && !cut;
+  return (short ? plain : rounded.toExponential(Math.max(digits - 3, 0))).replace("e+", "e");
 }
 
 /** A tensor on screen: channels of depth x rows x columns cells, numbered in that order. */

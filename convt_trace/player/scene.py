@@ -173,8 +173,8 @@ class AxisView:
     Attributes
     ----------
     input, weight, output, torch : Track
-    first_input, first_canvas : int
-        The first input position and canvas position that are shown.
+    input_range, canvas_range : range
+        The input positions and canvas positions that are shown.
     i, k, c : ndarray
         The pairs on screen.
     at_input, at_weight, at_output : ndarray
@@ -183,7 +183,7 @@ class AxisView:
 
     def __init__(self, axis: Axis, order: str, input_range: range, canvas_range: range):
         self._axis, self._order = axis, order
-        self._input, self._canvas = input_range, canvas_range
+        self.input_range, self.canvas_range = input_range, canvas_range
         shown = (
             (axis.i >= input_range.start)
             & (axis.i < input_range.stop)
@@ -198,8 +198,8 @@ class AxisView:
     def input_places(self, i: np.ndarray) -> np.ndarray:
         """Return where input positions stand on the input track."""
         if self._order == "scatter":
-            return i - self._input.start
-        return i * self._axis.stride + self._before - self._canvas.start
+            return i - self.input_range.start
+        return i * self._axis.stride + self._before - self.canvas_range.start
 
     def weight_places(self, k: np.ndarray) -> np.ndarray:
         """Return where taps stand on the weight track, which is flipped when gathering."""
@@ -215,9 +215,9 @@ class AxisView:
         """The input's positions; when gathering, zero-stuffed and padded."""
         axis = self._axis
         if self._order == "scatter":
-            return Track.plain(self._input)
+            return Track.plain(self.input_range)
         # The flipped kernel's window for canvas position c begins at place c of this track.
-        places = range(self._canvas.start, self._canvas.stop + self._before)
+        places = range(self.canvas_range.start, self.canvas_range.stop + self._before)
         last = (axis.length - 1) * axis.stride
         label: list[int | None] = []
         kind = []
@@ -240,7 +240,7 @@ class AxisView:
     def output(self) -> Track:
         """The canvas, with what is cropped and what output_padding adds."""
         axis = self._axis
-        o = [c - axis.padding for c in self._canvas]
+        o = [c - axis.padding for c in self.canvas_range]
         return Track(
             label=tuple(o),
             kind=("real",) * len(o),
@@ -253,7 +253,7 @@ class AxisView:
     @cached_property
     def torch(self) -> Track:
         """The output's positions."""
-        o_of_canvas = [c - self._axis.padding for c in self._canvas]
+        o_of_canvas = [c - self._axis.padding for c in self.canvas_range]
         return Track.plain([o for o, crop in zip(o_of_canvas, self.output.crop) if not crop])
 
 
@@ -350,9 +350,9 @@ class _Builder:
         inside = np.ones(len(macs), dtype=bool)
         for place, (axis, view) in enumerate(zip(self.geometry.axes, axes)):
             c = macs.o[:, place] + axis.padding
-            inside &= (c >= view._canvas.start) & (c < view._canvas.stop)
-            inside &= (macs.i[:, place] >= view._input.start) & (
-                macs.i[:, place] < view._input.stop
+            inside &= (c >= view.canvas_range.start) & (c < view.canvas_range.stop)
+            inside &= (macs.i[:, place] >= view.input_range.start) & (
+                macs.i[:, place] < view.input_range.stop
             )
         return inside
 
@@ -446,7 +446,7 @@ class _Builder:
         """Every output cell on screen as (n, out_channel, canvas position per axis)."""
         places = np.meshgrid(
             [channel for _, channel in self.out_channels],
-            *(np.array(axis._canvas) for axis in self.axes),
+            *(np.array(axis.canvas_range) for axis in self.axes),
             indexing="ij",
         )
         channel, *canvas = (place.reshape(-1) for place in places)
@@ -540,7 +540,7 @@ class _Builder:
         i = [view.input_places(macs.i[:, at]) for at, view in enumerate(self.axes)]
         k = [view.weight_places(macs.k[:, at]) for at, view in enumerate(self.axes)]
         c = [
-            macs.o[:, at] + axis.padding - view._canvas.start
+            macs.o[:, at] + axis.padding - view.canvas_range.start
             for at, (axis, view) in enumerate(zip(self.geometry.axes, self.axes))
         ]
         return {

@@ -17,7 +17,7 @@ import streamlit as st
 
 from convt_trace import settings as rules
 from convt_trace.layer import Ints
-from convt_trace.settings import PER_AXIS, PRESETS, RECIPES, Fill, Settings
+from convt_trace.settings import PER_AXIS, PRESETS, RECIPES, Fill, Settings, SettingsError
 
 OWN = "own"
 _AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
@@ -40,13 +40,7 @@ def key(name: str, *bounds: object) -> str:
 
 
 def settings() -> Settings:
-    """Draw the controls in the sidebar and return what they are set to.
-
-    Raises
-    ------
-    SettingsError
-        When typed numbers cannot be read; the text stays where it is.
-    """
+    """Draw the controls in the sidebar and return what they are set to."""
     base: Settings = st.session_state.settings
     with st.sidebar:
         presets = st.container()
@@ -238,7 +232,10 @@ def _fill(name: str, label: str, base: Fill, bilinear: bool = False) -> Fill:
             label_visibility="collapsed",
             help="Apart by commas; repeated in order until the tensor is full.",
         )
-        numbers = rules.read_numbers(text, label)
+        try:
+            numbers = rules.read_numbers(text, label)
+        except SettingsError as error:  # the picture stays with the numbers from before
+            st.error(str(error), icon=":material/edit:")
     elif recipe in rules.SEEDED:
         seed = st.number_input(
             f"seed of {label}",

@@ -14,7 +14,7 @@ from convt_trace.link import LinkError
 from convt_trace.player.mount import Shared, player
 from convt_trace.player.scene import CHANNELS, GROUPS, View, chosen
 from convt_trace.reference import compare, plain_conv
-from convt_trace.settings import MOST_TYPED, Settings, SettingsError
+from convt_trace.settings import MOST_TYPED, Settings
 from convt_trace.ui import address, controls, opened, share, shell
 
 #: Rows of the trace table: a page of it, and what one CSV file holds.
@@ -46,11 +46,7 @@ def page() -> None:
 def _full() -> None:
     """Draw the controls, the player, and what there is to read about it."""
     if st.session_state.own is None:
-        try:
-            what: Case | Settings = controls.settings()
-        except SettingsError as error:
-            st.error(str(error), icon=":material/edit:")
-            return
+        what: Case | Settings = controls.settings()
     else:
         what = st.session_state.own
         _put_away()

@@ -1,0 +1,170 @@
+"""How fast the engine reads: against a plain Python loop, and against writing the same bytes once.
+
+Prints a plain text table and asserts nothing: times depend on the machine, so what counts is the
+ratios, each of two things measured one after the other in the same process.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import fields
+from itertools import product
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+import convt_trace
+from convt_trace import Macs, Trace
+
+#: A full-column read takes at most this many times writing its bytes, and is meant to take so many.
+LIMIT, AIM = 6, 3
+
+ORDERS = ("scatter", "gather")
+
+
+def seconds(work: Callable[[], Any], rounds: int = 5) -> float:
+    """Return the best time of a few rounds; what a round returns is dropped outside its time."""
+    best = float("inf")
+    for _ in range(rounds):
+        gc.collect()
+        start = perf_counter()
+        result = work()
+        best = min(best, perf_counter() - start)
+        del result
+    return best
+
+
+def layer(ins: int, outs: int, size: int, order: str, seed: int = 0) -> Trace:
+    """Return the trace of ``ConvTranspose2d(ins, outs, 4, 2, 1)`` on ``size x size``."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(1, ins, size, size)).astype(np.float32)
+    weight = random.normal(size=(ins, outs, 4, 4)).astype(np.float32)
+    return convt_trace.trace(x, weight, stride=2, padding=1, order=order)
+
+
+# -- the plain loop -----------------------------------------------------------------------------
+
+
+def plain_loop(t: Trace) -> list[list[Any]]:
+    """Return the columns of a one-group 2-D trace from nested Python loops, in its order."""
+    parameters = t.geometry.layer
+    (sy, sx), (py, px), (dy, dx) = parameters.stride, parameters.padding, parameters.dilation
+    (height, width), (taps_y, taps_x) = t.geometry.input_size, parameters.kernel_size
+    out_height, out_width = t.geometry.output_size
+    x, weight = t.x.tolist(), t.weight.tolist()
+    taps = list(product(range(taps_y), range(taps_x)))
+    columns: list[list[Any]] = [[] for _ in fields(convt_trace.Mac)]
+    sums: defaultdict[tuple[int, ...], float] = defaultdict(float)
+
+    def add(n: int, ci: int, co: int, i: tuple[int, int], k: tuple[int, int]) -> None:
+        o = (i[0] * sy - py + k[0] * dy, i[1] * sx - px + k[1] * dx)
+        kept = 0 <= o[0] < out_height and 0 <= o[1] < out_width
+        value, tap = x[n][ci][i[0]][i[1]], weight[ci][co][k[0]][k[1]]
+        before = sums[n, co, *o]
+        after = sums[n, co, *o] = before + value * tap
+        row = (n, 0, ci, co, i, k, o, kept, value, tap, value * tap, before, after)
+        for column, number in zip(columns, row):
+            column.append(number)
+
+    if t.order == "scatter":
+        for n, ci in product(range(len(x)), range(parameters.in_channels)):
+            for i in product(range(height), range(width)):
+                for co in range(parameters.out_channels):
+                    for k in taps:
+                        add(n, ci, co, i, k)
+        return columns
+    cells: defaultdict[tuple[int, int], list[Any]] = defaultdict(list)
+    for i in product(range(height), range(width)):
+        for k in taps:
+            cells[i[0] * sy + k[0] * dy, i[1] * sx + k[1] * dx].append((i, k))
+    for n, co in product(range(len(x)), range(parameters.out_channels)):
+        for cell in sorted(cells):
+            for ci in range(parameters.in_channels):
+                for i, k in cells[cell]:
+                    add(n, ci, co, i, k)
+    return columns
+
+
+def rates(order: str) -> tuple[float, float]:
+    """Return MACs per second of the engine and of the plain loop, all columns of a smaller layer."""
+    t = layer(8, 8, 12, order)
+    return len(t) / seconds(lambda: t[:]), len(t) / seconds(lambda: plain_loop(t), rounds=3)
+
+
+# -- the bytes ----------------------------------------------------------------------------------
+
+
+def write_once(macs: Macs) -> list[np.ndarray]:
+    """Write as many bytes as there are in these columns, once, column by column."""
+    written = []
+    for field in fields(macs):
+        column = getattr(macs, field.name)
+        room = np.empty(column.shape, column.dtype)
+        room.fill(1)
+        written.append(room)
+    return written
+
+
+def read_against_write(order: str) -> tuple[int, float, float]:
+    """Return the MACs of a 4-million-MAC trace, the seconds to read and to write its columns."""
+    t = layer(32, 32, 16, order)
+    everything = t[:]
+    reading = seconds(lambda: t[:])
+    return len(t), reading, seconds(lambda: write_once(everything))
+
+
+# -- the gigantic layer -------------------------------------------------------------------------
+
+
+def gigantic(order: str) -> dict[str, float]:
+    """Return the seconds to open the DCGAN layer of 537 million MACs and to read a little of it."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(1, 512, 16, 16)).astype(np.float32)
+    weight = random.normal(size=(512, 256, 4, 4)).astype(np.float32)
+
+    def opened() -> Trace:
+        return convt_trace.trace(x, weight, stride=2, padding=1, order=order)
+
+    t = opened()
+    middle = len(t) // 2
+    return {
+        "open it": seconds(opened),
+        # A trace widens its numbers when somebody first looks.
+        "open it, read the first row": seconds(lambda: opened()[0]),
+        "a row": seconds(lambda: t[middle]),
+        "a window of 4096": seconds(lambda: t[middle : middle + 4096]),
+        "an output cell": seconds(lambda: t.of_output(0, 100, 15, 15)),
+    }
+
+
+def report() -> str:
+    """Measure everything and return the table."""
+    lines = ["Every column of ConvTranspose2d(8, 8, 4, 2, 1) on 12x12, million MACs per second"]
+    lines.append(f"  {'order':<10}{'engine':>12}{'plain loop':>12}{'ratio':>10}")
+    for order in ORDERS:
+        ours, theirs = rates(order)
+        lines.append(f"  {order:<10}{ours / 1e6:>12.2f}{theirs / 1e6:>12.2f}{ours / theirs:>9.1f}x")
+    lines += ["", "Every column of ConvTranspose2d(32, 32, 4, 2, 1) on 16x16, milliseconds"]
+    lines.append(
+        f"  {'order':<10}{'MACs':>12}{'read':>12}{'write once':>12}{'ratio':>10}"
+        f"   limit {LIMIT}x, aim {AIM}x"
+    )
+    for order in ORDERS:
+        macs, read, write = read_against_write(order)
+        lines.append(
+            f"  {order:<10}{macs:>12,}{read * 1e3:>12.1f}{write * 1e3:>12.1f}{read / write:>9.2f}x"
+        )
+    lines += ["", "ConvTranspose2d(512, 256, 4, 2, 1) on 16x16, 536,870,912 MACs, milliseconds"]
+    measured = {order: gigantic(order) for order in ORDERS}
+    lines.append(f"  {'':<30}{'scatter':>12}{'gather':>12}")
+    for what in measured["scatter"]:
+        times = "".join(f"{measured[order][what] * 1e3:>12.2f}" for order in ORDERS)
+        lines.append(f"  {what:<30}{times}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(report())

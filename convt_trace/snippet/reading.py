@@ -1,0 +1,387 @@
+"""What a text turned out to hold: calls, printed text, notes, layers that nothing calls."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from convt_trace.arrays import wide
+from convt_trace.case import Case
+
+Ints = tuple[int, ...]
+
+#: Larger outputs are written into JSON as their shape, a fingerprint and the first 16 numbers.
+LISTED_ELEMENTS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One convolution that ran, transposed or plain.
+
+    Attributes
+    ----------
+    op : str
+        torch's function: "conv_transpose1d" ... "conv_transpose3d", "conv1d" ... "conv3d".
+    line : int
+        The innermost line of the text that made the call.
+    stack : tuple of int
+        The lines that led there, outermost first; the last one is ``line``.
+    source : str
+        That line as it was pasted.
+    x : ndarray, shape (N, C_in, *L) or (C_in, *L)
+    weight : ndarray
+        ``(C_in, C_out/groups, *K)`` for a transposed convolution, ``(C_out, C_in/groups, *K)`` for
+        a plain one.
+    bias : ndarray, shape (C_out,), or None
+    stride, padding, output_padding, dilation : tuple of int, one per spatial dimension
+        A plain convolution has an ``output_padding`` of zeros.
+    groups : int
+    output : ndarray
+        torch's result.
+    origin : str
+        Which function or layer made the call, such as "nn.ConvTranspose2d" or "gradient of conv2d".
+    random : bool
+        Whether its numbers come from a random generator that the text did not seed.
+    """
+
+    op: str
+    line: int
+    stack: Ints
+    source: str
+    x: np.ndarray
+    weight: np.ndarray
+    bias: np.ndarray | None
+    stride: Ints
+    padding: Ints
+    output_padding: Ints
+    dilation: Ints
+    groups: int
+    output: np.ndarray
+    origin: str
+    random: bool = False
+
+    @property
+    def transposed(self) -> bool:
+        """Whether it is a transposed convolution."""
+        return self.op.startswith("conv_transpose")
+
+    @property
+    def dims(self) -> int:
+        """Spatial dimensions: 1, 2 or 3."""
+        return self.weight.ndim - 2
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The keyword arguments that call torch's function (a plain one has no output_padding)."""
+        names = ["stride", "padding", "output_padding", "groups", "dilation"]
+        return {name: getattr(self, name) for name in names if self.transposed or "put" not in name}
+
+    @cached_property
+    def case(self) -> Case | None:
+        """The call as a `Case`; None for a plain convolution, an empty batch or complex numbers."""
+        if not self.transposed:
+            return None
+        try:
+            return Case.of(
+                self.x, self.weight, self.bias, origin=f"line {self.line}", **self.parameters
+            )
+        except (TypeError, ValueError, RuntimeError):
+            return None
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates, those that padding crops (or zero-pads) included."""
+        if self.case is not None:
+            return self.case.geometry.macs
+        taps = prod(self.weight.shape[1:])
+        return taps * (self.x.size if self.transposed else self.output.size)
+
+    @cached_property
+    def verdict(self) -> str:
+        """ "equal", "rounding" or "different": how our own sums compare with torch's output."""
+        if self.transposed:
+            from convt_trace.reference import compare
+
+            return compare(self.case).kind if self.case is not None else "equal"
+        return _plain_verdict(self)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the call as plain lists and dicts."""
+        return {
+            "op": self.op,
+            "lineno": self.line,
+            "stack": list(self.stack),
+            "input_shape": list(self.x.shape),
+            "weight_shape": list(self.weight.shape),
+            "stride": list(self.stride),
+            "padding": list(self.padding),
+            "output_padding": list(self.output_padding),
+            "groups": self.groups,
+            "dilation": list(self.dilation),
+            "output": _listed(self.output),
+            "macs": self.macs,
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A convolution that was called and did not run: what a picture of the mistake needs.
+
+    Attributes
+    ----------
+    op : str
+        As in `Call`.
+    stack : tuple of int
+        The lines that led there, outermost first.
+    input_shape, weight_shape, bias_shape : tuple of int or None
+        None where no tensor was given.
+    parameters : dict
+        The other arguments as they were given.
+    """
+
+    op: str
+    stack: Ints
+    input_shape: Ints | None
+    weight_shape: Ints | None
+    bias_shape: Ints | None
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A bare expression at the top level, and what a notebook shows for it."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that was passed over or stands for something else, and the line (0: all of it)."""
+
+    line: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument that running a definition needs.
+
+    Attributes
+    ----------
+    name : str
+    default : str or None
+        The default as it is written; None when the argument must be given.
+    """
+
+    name: str
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A transposed convolution that the text writes down and never calls.
+
+    Attributes
+    ----------
+    line : int
+        Where it is written.
+    text : str
+        The constructor (or function call) as it is written.
+    op : str
+        "conv_transpose1d", ...
+    owner : str or None
+        The class or function that holds it; None at the top level.
+    owner_line : int or None
+    init_arguments, forward_arguments : tuple of Argument
+        What the owner's constructor and its ``forward`` take (without ``self``).
+    in_channels : int or None
+        The channels of its input, where they are written as a number.
+    reason : str
+        Why it could not be run by itself, when there was an attempt.
+    """
+
+    line: int
+    text: str
+    op: str
+    owner: str | None = None
+    owner_line: int | None = None
+    init_arguments: tuple[Argument, ...] = ()
+    forward_arguments: tuple[Argument, ...] = ()
+    in_channels: int | None = None
+    reason: str = ""
+
+    @property
+    def dims(self) -> int:
+        """Spatial dimensions: 1, 2 or 3."""
+        return int(self.op[-2])
+
+    def __str__(self) -> str:
+        return f"line {self.line} defines {self.text} and nothing here calls it"
+
+
+@dataclass(frozen=True)
+class Run:
+    """How to run a class (or layer) that the text defines and never calls.
+
+    Attributes
+    ----------
+    target : str or int
+        The class's name, or a line inside the class or of the layer.
+    input_shapes : tuple of shapes
+        One per argument of ``forward``; filled with ``torch.randn``. Empty: `get_inputs()`.
+    init_args : str
+        The constructor's arguments as they would be written: ``"64, 32, bilinear=True"``.
+        Without it ``get_init_inputs()`` is used where the text has one.
+
+    Examples
+    --------
+    >>> Run("Up", input_shapes=((1, 64, 8, 8),), init_args="64, 32").target
+    'Up'
+    """
+
+    target: str | int
+    input_shapes: tuple[Ints, ...] = ()
+    init_args: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """Everything that was read from a text.
+
+    Attributes
+    ----------
+    calls : tuple of Call
+        Convolutions in the order in which they ran.
+    printed : str
+        What the text's prints show.
+    shown : tuple of Shown
+        Bare expressions at the top level.
+    notes : tuple of Note
+        What was passed over, cleaned or is random.
+    definitions : tuple of Definition
+        Transposed convolutions that were written down and never ran.
+    """
+
+    calls: tuple[Call, ...] = ()
+    printed: str = ""
+    shown: tuple[Shown, ...] = ()
+    notes: tuple[Note, ...] = ()
+    definitions: tuple[Definition, ...] = field(default=())
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The transposed calls as cases."""
+        return tuple(call.case for call in self.calls if call.case is not None)
+
+    @property
+    def random(self) -> bool:
+        """Whether some call's numbers differ at each run, because nothing seeds them."""
+        return any(call.random for call in self.calls)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return calls and printed text as plain lists and dicts.
+
+        Shown expressions, notes and uncalled definitions are added where there are any.
+        """
+        result: dict[str, Any] = {
+            "calls": [call.to_json() for call in self.calls],
+            "printed": self.printed,
+        }
+        if self.shown:
+            result["shown"] = [{"lineno": one.line, "text": one.text} for one in self.shown]
+        if self.notes:
+            result["notes"] = [{"lineno": one.line, "text": one.text} for one in self.notes]
+        if self.definitions:
+            result["definitions"] = [_definition_json(one) for one in self.definitions]
+        return result
+
+
+def _definition_json(one: Definition) -> dict[str, Any]:
+    return {
+        "lineno": one.line,
+        "text": one.text,
+        "op": one.op,
+        "owner": one.owner,
+        "init_arguments": [{"name": a.name, "default": a.default} for a in one.init_arguments],
+        "forward_arguments": [
+            {"name": a.name, "default": a.default} for a in one.forward_arguments
+        ],
+    }
+
+
+def _listed(output: np.ndarray) -> Any:
+    """Return an output as nested lists, or its shape, fingerprint and beginning."""
+    if output.dtype.kind == "c":
+        output = output.real
+    plain = output.astype(np.float32) if output.dtype.kind not in "iu" else output
+    if output.size <= LISTED_ELEMENTS:
+        return plain.tolist()
+    floats = np.ascontiguousarray(output, dtype="<f4")
+    return {
+        "shape": list(output.shape),
+        "sha256": hashlib.sha256(floats.tobytes()).hexdigest(),
+        "first16": plain.reshape(-1)[:16].tolist(),
+    }
+
+
+def _plain_verdict(call: Call) -> str:
+    """Compare a plain convolution with its sums, added up tap by tap in float64 (or int64)."""
+    ours, magnitude = _plain_sums(call)
+    theirs = wide(call.output).reshape(ours.shape)
+    with np.errstate(all="ignore"):
+        if np.array_equal(ours.astype(call.output.dtype), call.output.reshape(ours.shape)):
+            return "equal"
+        if call.output.dtype.kind in "iu":
+            return "different"
+        eps = 2.0 ** -{"float64": 52, "float32": 23, "float16": 10, "bfloat16": 7}.get(
+            call.output.dtype.name, 7
+        )
+        unit = min((prod(call.weight.shape[1:]) + 1) * eps / 2, 0.5)
+        close = np.abs(ours - theirs) <= magnitude * (unit / (1 - unit) + 2 * eps) + 1e-37
+        same = close | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
+    return "rounding" if same.all() else "different"
+
+
+def _plain_sums(call: Call) -> tuple[np.ndarray, np.ndarray]:
+    """Return a plain convolution's output and the sums of its terms' magnitudes, both wide."""
+    dims = call.dims
+    x = wide(call.x if call.x.ndim == dims + 2 else call.x[None])
+    out = call.output if call.output.ndim == dims + 2 else call.output[None]
+    # One zero more per side than padding asks for where "same" padding is uneven costs nothing.
+    x = np.pad(
+        x, [(0, 0), (0, 0), *((p, p + k) for p, k in zip(call.padding, call.weight.shape[2:]))]
+    )
+    weight = wide(call.weight)
+    groups, ins, outs = call.groups, weight.shape[1], weight.shape[0] // max(call.groups, 1)
+    total = np.zeros(out.shape, dtype=x.dtype)
+    magnitude = np.zeros(out.shape)
+    for tap in np.ndindex(*weight.shape[2:]):
+        window = x[
+            (
+                slice(None),
+                slice(None),
+                *(
+                    slice(k * d, k * d + (length - 1) * s + 1, s)
+                    for k, d, s, length in zip(tap, call.dilation, call.stride, out.shape[2:])
+                ),
+            )
+        ]
+        for group in range(groups):
+            cut = slice(group * ins, (group + 1) * ins)
+            put = slice(group * outs, (group + 1) * outs)
+            w, part = weight[(put, slice(None), *tap)], window[:, cut]
+            total[:, put] += np.moveaxis(np.tensordot(w, part, (1, 1)), 0, 1)
+            magnitude[:, put] += np.moveaxis(
+                np.tensordot(np.abs(w), np.abs(part), (1, 1)), 0, 1
+            ).astype(np.float64)
+    if call.bias is not None:
+        bias = wide(call.bias).reshape(1, -1, *[1] * dims)
+        total, magnitude = total + bias, magnitude + np.abs(bias)
+    return total, magnitude

@@ -1,0 +1,131 @@
+"""Write messages for the JavaScript tests: `python tests/make_scenes.py FOLDER`.
+
+Random small layers, each whole in one window, in both orders; one layer in many windows; numbers that
+are hard to carry. ``scenes.json`` lists the files, each with what Python calls its cells, row by row.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from convt_trace import Case
+from convt_trace.player.scene import View, picked_trace, read_message, scene
+from convt_trace.settings import PRESETS
+
+MODULE = sys.modules[View.__module__]
+ORDERS = ("scatter", "gather")
+
+
+def random_case(random: np.random.Generator, dims: int) -> Case:
+    """A small layer with every parameter its own on every axis."""
+    longest = {1: 6, 2: 4, 3: 3}[dims]
+    size, kernel = random.integers(1, longest + 1, dims), random.integers(1, longest, dims)
+    stride, dilation = random.integers(1, 4, dims), random.integers(1, 3, dims)
+    extra = random.integers(0, np.maximum(stride, dilation))
+    reach = (size - 1) * stride + dilation * (kernel - 1) + 1 + extra
+    padding = random.integers(0, (reach - 1) // 2 + 1)
+    groups, ins, outs = random.integers(1, 3, 3)
+    batch = [] if random.random() < 0.3 else [2]
+    dtype = random.choice([np.float32, np.int64])
+    return Case.of(
+        random.integers(-3, 4, (*batch, groups * ins, *size)).astype(dtype),
+        random.integers(-3, 4, (groups * ins, outs, *kernel)).astype(dtype),
+        random.integers(-3, 4, groups * outs).astype(dtype) if random.random() < 0.5 else None,
+        stride=stride.tolist(),
+        padding=padding.tolist(),
+        output_padding=extra.tolist(),
+        dilation=dilation.tolist(),
+        groups=int(groups),
+    )
+
+
+def many_rows(random: np.random.Generator) -> Case:
+    """A layer of several hundred MACs, padding and bias included."""
+    x, weight = random.integers(-3, 4, (1, 4, 3, 2)), random.integers(-3, 4, (4, 1, 3, 2))
+    bias = random.integers(-3, 4, 2)
+    return Case.of(x, weight, bias, stride=2, padding=1, output_padding=(1, 0), groups=2)
+
+
+def long_axis(random: np.random.Generator) -> Case:
+    """A layer longer than a small screen."""
+    x, weight = random.integers(-3, 4, (1, 2, 40)), random.integers(-3, 4, (2, 2, 3))
+    return Case.of(x.astype(np.float64), weight.astype(np.float64), stride=2, padding=1)
+
+
+def names(case: Case, view: View, rows: range) -> list[list[str]]:
+    """What a row's input value, tap and output cell are called."""
+    item = "" if case.unbatched else f"{view.n},"
+    outs = case.layer.out_per_group
+
+    def written(*numbers: int) -> str:
+        return ",".join(map(str, numbers))
+
+    return [
+        [
+            f"x[{item}{written(mac.in_channel, *mac.i)}]",
+            f"w[{written(mac.in_channel, mac.out_channel - mac.group * outs, *mac.k)}]",
+            f"y[{item}{written(mac.out_channel, *mac.o)}]",
+        ]
+        for mac in picked_trace(case, view)[rows.start : rows.stop]
+    ]
+
+
+def finished(case: Case, view: View) -> list[float]:
+    """The finished output of the batch item on screen."""
+    output = MODULE.wide(case.trace().output)
+    return (output if case.unbatched else output[view.n]).reshape(-1).tolist()
+
+
+def main(folder: Path) -> None:
+    files: list[dict[str, Any]] = []
+
+    def write(kind: str, case: Case, view: View, number: int = 0) -> int:
+        message = scene(case, view, number)
+        window = read_message(message)[0]["window"]
+        file = f"{len(files)}.scene"
+        (folder / file).write_bytes(message)
+        rows = range(window["start"], window["stop"])
+        files.append(
+            {
+                "file": file,
+                "kind": kind,
+                "about": f"{case.line()} on {case.x.shape}, {view.order}",
+                "names": names(case, view, rows),
+                # The finished output where all of it is on screen, in numbers that JSON can write.
+                "output": finished(case, view) if kind.startswith(("whole", "windows")) else None,
+            }
+        )
+        return int(window["stop"])
+
+    random = np.random.default_rng(20)
+    for dims in (1, 2, 3):
+        for _ in range(8):
+            case = random_case(random, dims)
+            for order in ORDERS:
+                write("whole", case, View(order, n=0 if case.unbatched else 1))
+    for name, preset in PRESETS.items():
+        for order in ORDERS:
+            write("preset" if name == "dcgan" else "whole", preset.settings.case(), View(order))
+    # Windows that end by their number of rows, and where the screen ends.
+    for long in (many_rows(random), long_axis(random)):
+        with patch.object(MODULE, "WINDOW", 37), patch.object(MODULE, "POSITIONS", 20):
+            scene.cache_clear()
+            for order in ORDERS:
+                trace, stop = picked_trace(long, View(order)), 0
+                while stop < len(trace):
+                    stop = write(f"windows {order} {long.dims}d", long, View(order), stop)
+    scene.cache_clear()
+    hard = np.array([[[np.nan, np.inf, -np.inf, -0.0, 1e300, 0.1]]])
+    write("floats", Case.of(hard, np.ones((1, 1, 1))), View())
+    write("integers", Case.of(np.array([[[2**62, -(2**62)]]]), np.array([[[1]]])), View())
+    (folder / "scenes.json").write_text(json.dumps(files))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,78 @@
+"""What torch and Python themselves do with a text: the reference for the reader."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.machinery
+import io
+import random
+import re
+import sys
+import types
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+CONVOLUTIONS = {
+    getattr(torch, f"{name}{dims}d"): f"{name}{dims}d"
+    for name in ("conv", "conv_transpose")
+    for dims in (1, 2, 3)
+}
+
+
+def cases(name: str) -> dict[str, str]:
+    """Return the texts of a corpus file by name."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    parts = re.split(r"^### (\w+)\n", text, flags=re.M)[1:]
+    return dict(zip(parts[::2], parts[1::2]))
+
+
+class _Seen(TorchFunctionMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, int, Any]] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func in CONVOLUTIONS:
+            frame: Any = sys._getframe(1)
+            while frame is not None and frame.f_code.co_filename != "<pasted>":
+                frame = frame.f_back
+            self.calls.append((CONVOLUTIONS[func], frame.f_lineno, result.detach().clone()))
+        return result
+
+
+def run(source: str) -> tuple[list[tuple[str, int, Any]], str, str]:
+    """Execute a text with Python; return its convolutions, what it printed, and its error."""
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)
+    out, seen, error = io.StringIO(), _Seen(), ""
+    module = types.ModuleType("__main__")
+    before = sys.modules.get("tqdm"), sys.modules["__main__"]
+    quiet = types.ModuleType("tqdm")
+    quiet.__spec__ = importlib.machinery.ModuleSpec("tqdm", None)
+    quiet.tqdm = lambda items: items  # type: ignore[attr-defined]
+    sys.modules["tqdm"], sys.modules["__main__"] = quiet, module
+    try:
+        with contextlib.redirect_stdout(out), warnings.catch_warnings(), seen:
+            warnings.simplefilter("ignore")
+            exec(compile(source, "<pasted>", "exec"), module.__dict__)  # noqa: S102 our own corpus
+    except Exception as raised:
+        error = (
+            f"{type(raised).__name__}: {str(raised).strip().splitlines()[0] if str(raised) else ''}"
+        )
+    finally:
+        sys.modules["__main__"] = before[1]
+        if before[0] is None:
+            del sys.modules["tqdm"]
+        else:
+            sys.modules["tqdm"] = before[0]
+        torch.set_default_dtype(torch.float32)
+        torch.set_printoptions(profile="default", sci_mode=None)
+        np.set_printoptions(precision=8, suppress=False, threshold=1000, edgeitems=3, linewidth=75)
+    return seen.calls, out.getvalue(), error
