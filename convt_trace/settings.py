@@ -260,7 +260,7 @@ def nearest(value: int, choices: Sequence[int]) -> int:
     return min(choices, key=lambda choice: (abs(choice - value), -choice))
 
 
-def _settings(
+def layer_settings(
     dims: int, channels: tuple[int, int], size: int, kernel: int, **others: object
 ) -> Settings:
     """Return settings with torch's defaults for what is not given; one number serves every axis."""
@@ -288,7 +288,7 @@ def _settings(
 
 
 #: The question this project began with, and its first picture.
-QUESTION = _settings(
+QUESTION = layer_settings(
     1,
     (4, 4),
     size=3,
@@ -328,7 +328,7 @@ PRESETS: dict[str, Preset] = {
         "conv1d and conv_transpose1d",
         "The same signal and kernel, plain and transposed. A plain convolution does not flip the "
         "kernel; the transposed one does, and with padding=2 as many cells are left.",
-        _settings(
+        layer_settings(
             1,
             (1, 1),
             size=4,
@@ -342,12 +342,12 @@ PRESETS: dict[str, Preset] = {
         "Stride 2: upsampling in 2-D",
         "A stride of 2 sets the stamps two cells apart, so 5 x 5 becomes 11 x 11. Where stamps "
         "overlap, sums pile up: that is the checkerboard.",
-        _settings(2, (1, 1), size=5, kernel=3, stride=2),
+        layer_settings(2, (1, 1), size=5, kernel=3, stride=2),
     ),
     "dcgan": Preset(
         "A DCGAN layer at full size",
         "537 million MACs. The first and the last channels are shown; sums hold all of them.",
-        _settings(
+        layer_settings(
             2,
             (512, 256),
             size=16,
@@ -362,7 +362,7 @@ PRESETS: dict[str, Preset] = {
         "Depthwise bilinear upsampling",
         "groups = in_channels: every channel keeps to itself, and the kernel is a tent. The output "
         "is the input, twice as large, interpolated.",
-        _settings(
+        layer_settings(
             2,
             (3, 3),
             size=4,
@@ -376,18 +376,20 @@ PRESETS: dict[str, Preset] = {
     "dilation": Preset(
         "Dilation: taps spread apart",
         "dilation=3 puts two empty cells between taps: a kernel of 3 reaches over 7 cells.",
-        _settings(1, (1, 1), size=5, kernel=3, dilation=3),
+        layer_settings(1, (1, 1), size=5, kernel=3, dilation=3),
     ),
     "output_padding": Preset(
         "output_padding: one more row",
         "The row that output_padding adds is not filled with zeros: the window is one larger, and "
         "real sums land there.",
-        _settings(2, (1, 1), size=3, kernel=3, stride=2, padding=1, output_padding=1, bias=True),
+        layer_settings(
+            2, (1, 1), size=3, kernel=3, stride=2, padding=1, output_padding=1, bias=True
+        ),
     ),
     "volume": Preset(
         "3-D, slice by slice",
         "ConvTranspose3d: every channel is drawn as its depth slices, from left to right.",
-        _settings(3, (2, 1), size=2, kernel=2, stride=2),
+        layer_settings(3, (2, 1), size=2, kernel=2, stride=2),
     ),
 }
 

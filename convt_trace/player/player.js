@@ -251,7 +251,7 @@ class Sheet {
     real.setAttribute("d", this.panel.tracks.some((track) => track.kind.length) ? where((at) => this.panel.kind(at) === "real") : "");
     extra.setAttribute("d", where((at) => this.panel.marked(at, "extra") && !this.panel.marked(at, "crop")));
     crop.setAttribute("fill", `url(#${this.player.hatch})`);
-    this.font = cell >= 36 ? 15 : cell >= 28 ? 13 : 11;
+    this.font = this.player.isLarge ? Math.round(cell / 2) : cell >= 36 ? 15 : cell >= 28 ? 13 : 11;
     this.over.style.fontSize = `${this.font}px`;
     this.numbers = new Map();
     if (cell >= NUMBERS_FROM && cells.length <= MOST_NUMBERS) {
@@ -672,7 +672,7 @@ class Player {
     const { scene } = this;
     this.laidWidth = this.root.clientWidth;
     this.zoom = 1;
-    const laid = this.root.classList.contains("ct-large") ? this.#large() : fit(scene.tensors, scene.dims, this.#box(1), this.showCrop);
+    const laid = this.isLarge ? this.#large() : fit(scene.tensors, scene.dims, this.#box(1), this.showCrop);
     this.stage.style.zoom = this.zoom;
     this.sheets.forEach((sheet, at) => sheet.lay(scene.tensors[at], laid[at]));
     this.#recolour();
@@ -682,9 +682,14 @@ class Player {
     this.#light();
   }
 
+  get isLarge() {
+    return this.root.classList.contains("ct-large");
+  }
+
   #box(zoom) {
     const narrow = this.laidWidth < 600;
-    const height = narrow ? 620 : Math.max(300, Math.min(620 * zoom, window.innerHeight - 330));
+    const room = this.isLarge ? window.innerHeight - 240 : Math.min(620, window.innerHeight - 330);
+    const height = narrow ? 620 * zoom : Math.max(300, room);
     return { width: (this.laidWidth - 2) / zoom, height: height / zoom };
   }
 

@@ -286,7 +286,8 @@ export class Predict {
     this.quiz.answer(name, right);
     if (right) this.#solved(name, target);
     else {
-      this.#say(`${input.value.trim()} is not it. Try again, or take a hint.`, "wrong");
+      const more = this.quiz.hinted.get(name) === HINTS ? "" : ", or take a hint";
+      this.#say(`${input.value.trim()} is not it. Try again${more}.`, "wrong");
       this.#show();
       input.select();
     }

@@ -24,10 +24,15 @@ def changed() -> dict[str, str] | None:
 
 def write(query: str) -> None:
     """Write a query string into the address; the browser can go back to the one before."""
-    wanted = dict(parse_qsl(query))
+    wanted = parameters(query)
     if wanted != st.query_params.to_dict():
         st.query_params.from_dict(wanted)
     st.session_state[_WRITTEN] = wanted
+
+
+def parameters(query: str) -> dict[str, str]:
+    """Return a query string's parameters by name."""
+    return dict(parse_qsl(query))
 
 
 def url(query: str, page: str = "") -> str:

@@ -9,7 +9,10 @@ import streamlit as st
 from convt_trace import server
 
 #: File, label, icon: the pages in the order of the sidebar.
-PAGES = (("app.py", "Playground", ":material/play_circle:"),)
+PAGES = (
+    ("app.py", "Playground", ":material/play_circle:"),
+    ("pages/2_Lesson.py", "Lesson", ":material/school:"),
+)
 
 #: Streamlit leaves wide margins; the room belongs to the pictures.
 _STYLE = """<style>
