@@ -215,6 +215,11 @@ class Trace(Sequence[Mac]):
             self.x, self.weight, self.bias, self.geometry, self.order, chosen, self.unbatched
         )
 
+    @property
+    def picks_all(self) -> bool:
+        """Whether the trace walks through every MAC of the layer."""
+        return self._whole
+
     # -- counting -------------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -313,6 +318,19 @@ class Trace(Sequence[Mac]):
         frame = self[start:stop].to_frame()
         frame.index = pd.RangeIndex(start, stop)
         return frame
+
+    def to_html(self, **options: Any) -> str:
+        """Return a page that plays this trace with no server and no network: `export.to_html`."""
+        from convt_trace.export import to_html, walked
+
+        return to_html(*walked(self), **options)
+
+    def _repr_html_(self) -> str | None:
+        try:
+            from convt_trace.export import notebook, walked
+        except ImportError:  # the player needs torch and plotly; the engine does not
+            return None
+        return notebook(*walked(self))
 
     def sums(self, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]) -> np.ndarray:
         """Return the whole sums of canvas cells, before the bias, exactly as the last MAC leaves them.
