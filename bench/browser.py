@@ -16,8 +16,10 @@ from statistics import median
 
 from playwright.sync_api import Browser, Page
 
+from convt_trace.case import Case
+from convt_trace.link import from_link
 from convt_trace.player.scene import View, read_message, scene
-from convt_trace.settings import PRESETS, Settings, from_query
+from convt_trace.settings import PRESETS
 from live_app import ROOT, App, chromium, running
 
 ONE = {"dims": "2d", "groups": "1", "in_channels": "1", "out_channels": "1", "weight": "integers:2"}
@@ -87,22 +89,17 @@ def fresh(browser: Browser, url: str) -> Iterator[Page]:
     context.close()
 
 
-def settings_of(query: dict[str, str]) -> Settings:
-    """Return the settings of a query of this script."""
-    return from_query(query)[0]
-
-
 def payload() -> None:
     """Print what a window's columns take per MAC."""
     print("The message, bytes per MAC of the window, and in all")
-    cases = {
-        "the question": PRESETS["question"].settings,
-        "5x5 -> 13x13": settings_of(SMALL),
-        "16x16 -> 33x33": settings_of(LARGE),
-        "DCGAN, one window": PRESETS["dcgan"].settings,
+    cases: dict[str, Case] = {
+        "the question": PRESETS["question"].settings.case(),
+        "5x5 -> 13x13": from_link(SMALL).case,
+        "16x16 -> 33x33": from_link(LARGE).case,
+        "DCGAN, one window": PRESETS["dcgan"].settings.case(),
     }
-    for name, settings in cases.items():
-        message = scene(settings.case(), View())
+    for name, case in cases.items():
+        message = scene(case, View())
         header, columns = read_message(message)
         rows = header["window"]["stop"] - header["window"]["start"]
         per_row = sum(columns[column].nbytes for column in ROW_COLUMNS) / rows

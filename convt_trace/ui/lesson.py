@@ -16,7 +16,7 @@ _FILE = "pages/2_Lesson.py"
 
 def page() -> None:
     """Draw the page."""
-    bare = st.context.is_embedded
+    bare = bool(st.context.is_embedded)
     shell.page("Lesson", bare=bare)
     at = lessons.number(st.query_params.get("lesson"))
     _head(at)
