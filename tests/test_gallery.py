@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from snippet import real
 
 from convt_trace.gallery import EXAMPLES
 from convt_trace.link import LinkError, from_link, to_link
 from convt_trace.positional import warnings_of
 from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet
-from snippet import real
 
 
 def read(source: str, run: Run | None = None) -> tuple[Reading, SnippetError | None]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from browser.conftest import PHONE, OpenPage
 from playwright.sync_api import Locator, Page, expect
 
-from browser.conftest import PHONE, OpenPage
 from convt_trace.gallery import EXAMPLES
 from convt_trace.snippet import LIMITS
 
