@@ -29,7 +29,6 @@ export default function (component) {
 """
 
 
-
 def _component(name: str, cells: bool) -> Any:
     return st.components.v2.component(
         name,
