@@ -166,7 +166,7 @@ def _found(state: State, result: Result) -> None:
     """Say what the text did: its error, what it printed, what was passed over, what it defines."""
     reading = result.reading
     if result.error is not None and not (reading.definitions and _is_nothing(result.error)):
-        _error(result.error, state.source or "")
+        _error(result.error, state.source or "", reading.calls)
     for line, warning in warnings_of(state.source or ""):
         st.warning(f"**Line {line}.** {plain(warning)}", icon=":material/lightbulb:")
     if reading.printed:
@@ -196,7 +196,7 @@ def _is_nothing(error: SnippetError) -> bool:
     return error.type == "NothingToExplain"
 
 
-def _error(error: SnippetError, source: str) -> None:
+def _error(error: SnippetError, source: str, calls: Sequence[Call]) -> None:
     """Show torch's message, then what it means and the smallest change that makes it run."""
     where = f"**Line {error.lineno}.** " if error.lineno else ""
     if error.type in ("Refused", "NothingToExplain"):
@@ -204,7 +204,7 @@ def _error(error: SnippetError, source: str) -> None:
         text = f"{where}{lead}{plain(error.message)}."
         st.warning(f"{text} {plain(error.hint)}".strip(), icon=":material/block:")
         return
-    told = explain_error(error.message, Refusal(layer=not _is_function(error, source)))
+    told = explain_error(error.message, _refusal(error, source, calls))
     known = told.what != "" or told.fix != ""
     words = f"{told.plain} {told.fix}" if known else error.hint
     st.error(f"{where}{code(f'{error.type}: {error.message}')}", icon=":material/error:")
@@ -214,11 +214,26 @@ def _error(error: SnippetError, source: str) -> None:
         st.code(told.code, language="python")
 
 
-def _is_function(error: SnippetError, source: str) -> bool:
-    """Whether the line in question calls torch's function, and not a layer."""
+def _refusal(error: SnippetError, source: str, calls: Sequence[Call]) -> Refusal:
+    """Return what is known of the call that torch refused: a layer that ran before is known."""
     lines = source.splitlines()
     line = error.lineno or 0
-    return 0 < line <= len(lines) and "conv_transpose" in lines[line - 1]
+    layer = not (0 < line <= len(lines) and "conv_transpose" in lines[line - 1])
+    same = (one for one in calls if one.transposed and str([*one.weight.shape]) in error.message)
+    before = next(same, None)
+    if before is None or not layer:
+        return Refusal(layer=layer)
+    return Refusal(
+        dims=before.dims,
+        weight=before.weight.shape,
+        bias=None if before.bias is None else before.bias.shape,
+        stride=before.stride,
+        padding=before.padding,
+        output_padding=before.output_padding,
+        dilation=before.dilation,
+        groups=before.groups,
+        layer=True,
+    )
 
 
 def _height(text: str) -> int | Literal["content"]:
