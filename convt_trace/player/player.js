@@ -397,6 +397,7 @@ class Player {
     this.awaited = null;
     this.opened = null;
     this.zoom = 1;
+    this.laid = false;
     this.hatch = `ct-hatch-${Math.random().toString(36).slice(2)}`;
     this.#build(parent);
     this.ready = loadStyle(parent, options.style);
@@ -447,7 +448,7 @@ class Player {
     this.shareButton = make("button", { type: "button", class: "ct-share", hidden: true, onclick: () => this.#share() }, "Share");
     this.predict = new Predict(make, {
       changed: () => this.#recolour(),
-      aimed: () => this.scene && this.sheets && this.#light(),
+      aimed: () => this.laid && this.#light(),
       ended: () => this.#hide(null),
     });
     this.sentence = make("p", { class: "ct-sentence", role: "status" });
@@ -530,13 +531,16 @@ class Player {
     const step = this.#meaningfulStep(scene);
     this.scenes = new Map([[scene.start, scene]]);
     this.awaited = null;
+    // What is hidden is hidden before anything is drawn.
+    const hide = opening ? opening.hide : this.predict.from === 0 ? 0 : null;
+    const shown = this.predict.on && hide === null;
+    this.laid = false;
+    this.#startHiding(scene, hide, null);
     this.#show(scene);
     this.#frame();
     if (opening) this.#open(opening);
-    else {
-      this.#hide(this.predict.from === 0 ? 0 : null);
-      this.seek(step);
-    }
+    else this.seek(step);
+    if (!opening && shown) this.report("hide", { from: null });
   }
 
   /** How to open, where the message says so and for the first time. */
@@ -559,7 +563,8 @@ class Player {
     this.unit = this.scene.units.includes(unit) ? unit : "MAC";
     this.unitSelect.value = this.unit;
     const selected = cell ? this.scene.find(cell) : null;
-    this.#startHiding(hide, selected);
+    this.#startHiding(this.scene, hide, selected);
+    this.#recolour();
     this.seek(step);
     this.pinned = selected;
     this.#light();
@@ -580,20 +585,17 @@ class Player {
 
   /** Hide the output from a step on; the page is told, for it may show numbers of its own. */
   #hide(from) {
-    if (from === this.predict.from) {
-      if (from !== null) this.#startHiding(from, null);
-      return;
-    }
-    this.#startHiding(from, this.pinned);
+    if (from === this.predict.from) return;
+    this.#startHiding(this.scene, from, this.pinned);
     this.report("hide", { from });
     this.#recolour();
     this.#say();
     this.#light();
   }
 
-  #startHiding(from, selected) {
+  #startHiding(scene, from, selected) {
     const target = selected && ["output", "torch"].includes(selected.panel) ? this.#asOutput(selected).cell : null;
-    this.predict.start(this.scene, from, target);
+    this.predict.start(scene, from, target);
     this.hideSelect.value = from === null ? "no" : from === 0 ? "all" : "on";
     this.hideSelect.options[2].textContent = from ? `from ${from.toLocaleString("en")} on` : HIDES.on;
   }
@@ -618,6 +620,7 @@ class Player {
     this.scale = new Scale(this.root);
     this.pinned = null;
     this.hovered = null;
+    this.laid = false;
     if (this.predict.on) this.predict.show(scene);
     if (!before || before.tensors.length !== scene.tensors.length) {
       this.sheets = scene.tensors.map((panel) => new Sheet(this, panel));
@@ -679,6 +682,7 @@ class Player {
     this.#recolour();
     this.links.setAttribute("width", this.stage.clientWidth);
     this.links.setAttribute("height", this.stage.scrollHeight);
+    this.laid = true;
     this.#outline();
     this.#light();
   }
@@ -689,7 +693,7 @@ class Player {
 
   #box(zoom) {
     const narrow = this.laidWidth < 600;
-    const room = this.isLarge ? window.innerHeight - 240 : Math.min(620, window.innerHeight - 330);
+    const room = this.isLarge ? window.innerHeight - 320 : Math.min(620, window.innerHeight - 330);
     const height = narrow ? 620 * zoom : Math.max(300, room);
     return { width: (this.laidWidth - 2) / zoom, height: height / zoom };
   }
@@ -1049,7 +1053,9 @@ class Player {
     this.#lit("output", [cell]);
     if (there >= 0) this.#lit("torch", [there]);
     const name = this.scene.output.cellName(cell, this.scene.dims);
-    this.detail.replaceChildren(make("p", {}, make("b", {}, name), there < 0 ? " is cropped by padding." : " is hidden: click it to predict it."));
+    const asks = cell === this.predict.target ? "type what it will be" : "click it to predict it";
+    const said = there < 0 ? " is cropped by padding." : ` is hidden: ${asks}.`;
+    this.detail.replaceChildren(make("p", {}, make("b", {}, name), said));
   }
 
   #lightInput(cell) {

@@ -11,8 +11,6 @@ from convt_trace.player.mount import player
 from convt_trace.player.scene import Opening, chosen
 from convt_trace.ui import address, opened, shell
 
-_FILE = "pages/2_Lesson.py"
-
 
 def page() -> None:
     """Draw the page."""
@@ -31,7 +29,7 @@ def _head(at: int) -> None:
     st.markdown(f"#### {at}. {step.title}")
     st.markdown(step.text)
     st.markdown(f"**{step.ask}** Type it below; hints are there if you want them.")
-    st.caption(f"`{step.settings.case().line()}`")
+    st.markdown(f"`{step.settings.case().line()}`")
 
 
 @st.fragment
@@ -79,15 +77,22 @@ def _ways(at: int, bare: bool) -> None:
         )
     with st.expander("The whole lesson"):
         for place, step in enumerate(LESSON, start=1):
-            st.page_link(_FILE, label=f"{place}. {step.title}", query_params={"lesson": str(place)})
+            st.button(
+                f"{place}. {step.title}",
+                key=f"lesson_{place}",
+                type="tertiary",
+                disabled=place == at,
+                on_click=_go,
+                args=(place,),
+            )
 
 
 def _way(label: str, to: int, icon: str, disabled: bool) -> None:
-    st.page_link(
-        _FILE,
-        label=label,
-        icon=icon,
-        disabled=disabled,
-        query_params={"lesson": str(lessons.number(str(to)))},
-        width="stretch",
+    st.button(
+        label, icon=icon, disabled=disabled, on_click=_go, args=(to,), width="stretch", key=label
     )
+
+
+def _go(to: int) -> None:
+    """Turn to a step. A link to the page that it is on would not change the address."""
+    st.query_params["lesson"] = str(to)
