@@ -14,7 +14,7 @@ from convt_trace.ui import address, opened, shell
 
 def page() -> None:
     """Draw the page."""
-    bare = st.context.is_embedded
+    bare = bool(st.context.is_embedded)
     shell.page("Lesson", bare=bare)
     at = lessons.number(st.query_params.get("lesson"))
     _head(at)

@@ -7,6 +7,7 @@ controls cannot hold is shown all the same; they are put away for it.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import streamlit as st
 
@@ -111,10 +112,22 @@ def query(what: Case | Settings, view: View) -> str:
     question = isinstance(what, Settings) and written(what) == written(QUESTION)
     if question and at_start and view == View():
         return ""
+    if not _fits(what):
+        return ""
     try:
         return link(what, view, Shared(now.step, now.unit, now.cell, now.hide))
     except LinkError:
         return ""
+
+
+@lru_cache(maxsize=64)
+def _fits(what: Case | Settings) -> bool:
+    """Tell whether a link takes a case: packing a large one in every run would be felt."""
+    try:
+        to_link(what)
+    except LinkError:
+        return False
+    return True
 
 
 def link(what: Case | Settings, view: View, shared: Shared, page: str | None = None) -> str:
