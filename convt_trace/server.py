@@ -41,17 +41,19 @@ try:
 except ImportError:
     brotli = None
 
-#: Where the two live, under the app's own address (and its ``server.baseUrlPath``).
-VENDOR, PLAYER = "/vendor", "/player"
+#: Where they live, under the app's own address (and its ``server.baseUrlPath``).
+VENDOR, PLAYER, EDITOR = "/vendor", "/player", "/editor"
 
 #: plotly.js, with its version in the address, so that a browser may keep it for good.
 PLOTLY_URL = f"{VENDOR}/plotly.min.js?v={plotly.__version__}"
 
 _PLOTLY_FOLDER = Path(plotly.__file__).parent / "package_data"
 _PLAYER_FOLDER = Path(__file__).parent / "player"
+_EDITOR_FOLDER = Path(__file__).parent / "editor"
 
 #: Files under these are compressed once and kept: Streamlit's own, and ours.
-_COMPRESSED_PATHS = ("/static/", f"{VENDOR}/", f"{PLAYER}/")
+_OURS = (f"{VENDOR}/", f"{PLAYER}/", f"{EDITOR}/")
+_COMPRESSED_PATHS = ("/static/", *_OURS)
 _COMPRESSED_TYPES = frozenset(
     {"text/javascript", "application/javascript", "text/css", "application/json", "image/svg+xml"}
 )
@@ -62,10 +64,11 @@ _Edit = Callable[[int, MutableHeaders], None]
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes for `st.App`: plotly.js out of the installed package, and the player."""
+    """Return the routes for `st.App`: plotly.js out of the installed package, player and editor."""
     return [
         Mount(VENDOR, _Files(_PLOTLY_FOLDER, "plotly.min.js")),
         Mount(PLAYER, _Files(_PLAYER_FOLDER, "*.js", "*.css")),
+        Mount(EDITOR, _Files(_EDITOR_FOLDER, "*.js", "*.css")),
     ]
 
 
@@ -156,7 +159,7 @@ class Frontdoor:
             return
         root = scope.get("root_path", "")
         path = scope["path"].removeprefix(root).removeprefix(self._base)
-        if path.startswith((f"{VENDOR}/", f"{PLAYER}/")):
+        if path.startswith(_OURS):
             # Streamlit puts the base in front of its own routes only.
             scope = {**scope, "path": root + path}
         if path.startswith(_COMPRESSED_PATHS):

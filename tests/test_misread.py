@@ -12,12 +12,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import Drawn, layers, moderate
 from torch.nn import functional as F
 
 from convt_trace import Case, pasted
 from convt_trace.misread import READINGS, PastedError, misread, read_result
 from convt_trace.settings import PRESETS, QUESTION
-from strategies import Drawn, layers, moderate
 
 BY_NAME = {reading.apply.__name__: reading for reading in READINGS}
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import FLOATS, INTEGERS, Drawn, conv_transpose, layers, loop, moderate, spoil
 from torch import nn
 from torch.nn import functional as F
 
@@ -20,7 +21,6 @@ from convt_trace.advice import Call, explain_error
 from convt_trace.settings import PRESETS, QUESTION
 from convt_trace.sums import slices
 from convt_trace.words_conv import conv_cell_answer, conv_short_answer
-from strategies import FLOATS, INTEGERS, Drawn, conv_transpose, layers, loop, moderate, spoil
 
 DCGAN = PRESETS["dcgan"].settings
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ import streamlit as st
 
 from convt_trace import server
 from convt_trace.case import Case
+from convt_trace.layer import Ints
 from convt_trace.player.scene import Opening, View, opened, scene
 
 # The player's files are served once and kept by the browser (`convt_trace.server`); what travels
@@ -20,22 +22,30 @@ let player;
 export default function (component) {
   player ??= import(at(%(player)s));
   const mounted = player.then((module) =>
-    module.mount(component, { plotly: at(%(plotly)s), style: at(%(style)s) })
+    module.mount(component, { plotly: at(%(plotly)s), style: at(%(style)s), cells: %(cells)s })
   );
   return () => mounted.then((leave) => leave());
 }
 """
 
-_component = st.components.v2.component(
-    "convt_trace_player",
-    isolate_styles=False,  # plotly.js writes its own style sheet into the document's head
-    js=_LOADER
-    % {
-        "player": json.dumps(server.url(f"{server.PLAYER}/player.js")),
-        "plotly": json.dumps(server.url(server.PLOTLY_URL)),
-        "style": json.dumps(server.url(f"{server.PLAYER}/player.css")),
-    },
-)
+
+def _component(name: str, cells: bool) -> Any:
+    return st.components.v2.component(
+        name,
+        isolate_styles=False,  # plotly.js writes its own style sheet into the document's head
+        js=_LOADER
+        % {
+            "player": json.dumps(server.url(f"{server.PLAYER}/player.js")),
+            "plotly": json.dumps(server.url(server.PLOTLY_URL)),
+            "style": json.dumps(server.url(f"{server.PLAYER}/player.css")),
+            "cells": json.dumps(cells),
+        },
+    )
+
+
+_player = _component("convt_trace_player", cells=False)
+#: Its clicks make a rerun, so it is for pages that say more about a cell.
+_asking_player = _component("convt_trace_asking_player", cells=True)
 
 
 class Shared(NamedTuple):
@@ -64,6 +74,7 @@ def player(
     *,
     key: str = "player",
     hidden: Callable[[int | None], None] | None = None,
+    asked: Callable[[Ints], None] | None = None,
 ) -> Shared | None:
     """Show a case in the player, at the window that the player last asked for.
 
@@ -78,6 +89,8 @@ def player(
         The same key keeps the same player, with its step, from run to run.
     hidden : callable, optional
         Called when somebody hides the output from a step on, or with None, shows it.
+    asked : callable, optional
+        Called with an output cell, as (n, c, *position), when somebody clicks on it.
 
     Returns
     -------
@@ -98,12 +111,18 @@ def player(
         if hidden and isinstance(said, dict):
             hidden(_whole(said.get("from")))
 
-    result = _component(
+    def tell_cell() -> None:
+        cell = tuple(map(int, re.findall(r"-?\d+", str(st.session_state[key].get("cell")))))
+        if asked and len(cell) == case.dims + 2:
+            asked(cell)
+
+    result = (_player if asked is None else _asking_player)(
         key=key,
         data=opened(scene(case, view, st.session_state.get(wanted, 0)), opening),
         on_window_change=remember,
         on_hide_change=tell,
         on_share_change=lambda: None,
+        on_cell_change=tell_cell,
     )
     return _shared(result.share)
 

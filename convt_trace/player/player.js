@@ -33,6 +33,7 @@ export function mount({ data, parentElement, setTriggerValue }, options) {
     players.set(parentElement, player);
   }
   player.ask = (number) => setTriggerValue("window", number);
+  if (options.cells) player.tell = (cell) => setTriggerValue("cell", cell);
   player.report = (name, value) => setTriggerValue(name, value);
   player.receive(data);
   return () => player.leaveIfGone();
@@ -993,6 +994,7 @@ class Player {
     const { panel, cell } = this.pinned ? this.#asOutput(this.pinned) : {};
     if (panel === "output" && this.predict.hides(cell) && this.scene.torchCell[cell] >= 0) this.predict.aim(cell);
     this.#light();
+    if (panel === "output") this.tell?.(this.scene.output.cellName(cell, this.scene.dims));
   }
 
   #light() {

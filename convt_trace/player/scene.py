@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -114,6 +114,34 @@ def chosen(case: Case, view: View) -> View:
         in_local=valid(view.in_local, layer.in_per_group, CHANNELS[dims]),
         out_local=valid(view.out_local, layer.out_per_group, CHANNELS[dims]),
     )
+
+
+def view_of(case: Case, order: str, cell: Ints) -> View:
+    """Return a view in which an output cell (n, c, *position) is on screen.
+
+    >>> case = Case.of(np.ones((1, 1, 2)), np.ones((1, 20, 2)))
+    >>> view_of(case, "scatter", (0, 9, 0)).out_local
+    (0, 1, 2, 3, 9, 17, 18, 19)
+    """
+    n, channel, *_ = cell
+    group, local = divmod(channel, case.layer.out_per_group)
+    shown = chosen(case, View(order, n))
+    return chosen(
+        case,
+        replace(
+            shown,
+            groups=_with(group, shown.groups or ()),
+            out_local=_with(local, shown.out_local or ()),
+        ),
+    )
+
+
+def _with(wanted: int, shown: Ints) -> Ints:
+    """Return what is shown with what is wanted: in the place of one in the middle, where it is not."""
+    if wanted in shown:
+        return shown
+    middle = len(shown) // 2
+    return (*shown[:middle], wanted, *shown[middle + 1 :])
 
 
 def picked_trace(case: Case, view: View) -> Trace:

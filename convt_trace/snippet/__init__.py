@@ -37,7 +37,7 @@ __all__ = [
 def read_snippet(
     source: str, run: Run | None = None, *, isolated: bool = False, limits: Limits = LIMITS
 ) -> Reading:
-    """Read a pasted text and return the convolutions it runs.
+    r"""Read a pasted text and return the convolutions it runs.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def read_snippet(
     ... print(layer(torch.tensor([[[2., 1., 1., 3.]]])).tolist())
     ... ''')
     >>> reading.printed
-    '[[[12.0, 9.0]]]\\n'
+    '[[[12.0, 9.0]]]\n'
     >>> [(call.op, call.line, call.padding) for call in reading.calls]
     [('conv_transpose1d', 5, (2,))]
     """

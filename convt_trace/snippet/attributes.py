@@ -79,9 +79,12 @@ def _host(reader: Reader, owner: Any, name: str) -> Any:
     action = methods_of(owner).get(name)
     if action is not None:
         return values.Method(owner, name, action)
-    if isinstance(owner, tuple) and type(owner).__module__ == "torch.return_types":
-        if name in _RETURNED and _RETURNED[name] < len(owner):
-            return owner[_RETURNED[name]]
+    if (
+        isinstance(owner, tuple)
+        and type(owner).__module__ == "torch.return_types"
+        and _RETURNED.get(name, len(owner)) < len(owner)
+    ):
+        return owner[_RETURNED[name]]
     fields = getattr(type(owner), "_fields", ())
     if isinstance(owner, tuple) and name in fields:
         return owner[fields.index(name)]
@@ -113,9 +116,12 @@ def put(reader: Reader, owner: Any, name: str, value: Any) -> None:
         owner.attributes[name] = value
     elif isinstance(owner, np.ndarray) and name == "shape":
         owner.shape = handed(reader, value)
-    elif isinstance(owner, values.Namespace) and owner.path.startswith("torch.backends"):
-        reader.note(f"{owner.path}.{name} is passed over")
-    elif isinstance(owner, values.Missing) and owner.harmless:
+    elif (
+        isinstance(owner, values.Namespace)
+        and owner.path.startswith("torch.backends")
+        or isinstance(owner, values.Missing)
+        and owner.harmless
+    ):
         reader.note(f"{owner.path}.{name} is passed over")
     elif isinstance(owner, (values.Namespace, values.Missing)):
         raise Refused(f"assigning {owner.path}.{name[:60]}", "Libraries stay as they are here.")
@@ -175,8 +181,8 @@ def get_item(reader: Reader, owner: Any, place: Any) -> Any:
         return owner[_place(reader, owner, place)]
     if isinstance(owner, values.Type):
         return owner  # list[int], a type hint
-    if hasattr(owner, "at") and isinstance(owner, values.Own):
-        return getattr(owner, "at")(reader, place)  # np.ogrid
+    if isinstance(owner, values.Indexed):
+        return owner.at(reader, place)  # np.ogrid
     raise TypeError(f"'{reader.type_name(owner)}' object is not subscriptable")
 
 
@@ -194,11 +200,12 @@ def _from_module(reader: Reader, owner: torch.nn.Module, place: Any) -> Any:
         return reader.call(found, (place,), {})
     if isinstance(owner, torch.nn.ModuleDict) and isinstance(place, str):
         return owner[place]
-    if isinstance(owner, (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ParameterList)):
-        if isinstance(place, (int, slice)):
-            if isinstance(place, slice) and getattr(owner, "user_class", None) is not None:
-                raise Refused("a slice of a class of the text", "Use an index.")
-            return owner[place]
+    if isinstance(
+        owner, (torch.nn.Sequential, torch.nn.ModuleList, torch.nn.ParameterList)
+    ) and isinstance(place, (int, slice)):
+        if isinstance(place, slice) and getattr(owner, "user_class", None) is not None:
+            raise Refused("a slice of a class of the text", "Use an index.")
+        return owner[place]
     raise TypeError(f"'{reader.type_name(owner)}' object is not subscriptable")
 
 
@@ -285,9 +292,11 @@ def _put_module(reader: Reader, owner: torch.nn.Module, place: Any, value: Any) 
 
 def delete_item(reader: Reader, owner: Any, place: Any) -> None:
     """Do ``del owner[place]``."""
-    if isinstance(owner, (list, dict)):
-        del owner[place]
-    elif isinstance(owner, (torch.nn.Sequential, torch.nn.ModuleList)) and isinstance(place, int):
+    if (
+        isinstance(owner, (list, dict))
+        or isinstance(owner, (torch.nn.Sequential, torch.nn.ModuleList))
+        and isinstance(place, int)
+    ):
         del owner[place]
     else:
         raise TypeError(f"'{reader.type_name(owner)}' object doesn't support item deletion")

@@ -223,7 +223,11 @@ def put_attribute(reader: Reader, owner: Instance | UserClass, name: str, value:
     """Do ``self.name = value`` on an object (or class) of the text."""
     cls = owner.cls if isinstance(owner, Instance) else owner
     found = cls.find(name)
-    if isinstance(owner, Instance) and found is not None:
-        if isinstance(found[0], values.Decorated) and found[0].kind == "property":
-            raise AttributeError(f"property '{name}' of '{cls.name}' object has no setter")
+    if (
+        isinstance(owner, Instance)
+        and found is not None
+        and isinstance(found[0], values.Decorated)
+        and found[0].kind == "property"
+    ):
+        raise AttributeError(f"property '{name}' of '{cls.name}' object has no setter")
     owner.names[name] = value

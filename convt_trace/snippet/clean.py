@@ -25,7 +25,7 @@ Lines = list[str]
 
 
 def parse(source: str, limits: Limits) -> tuple[ast.Module, list[Note]]:
-    """Return the syntax tree of a pasted text, and what had to be cleaned.
+    r"""Return the syntax tree of a pasted text, and what had to be cleaned.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def parse(source: str, limits: Limits) -> tuple[ast.Module, list[Note]]:
     Examples
     --------
     >>> from convt_trace.snippet.limits import LIMITS
-    >>> tree, notes = parse(">>> 1 + 1\\n2\\n>>> 2 + 2", LIMITS)
+    >>> tree, notes = parse(">>> 1 + 1\n2\n>>> 2 + 2", LIMITS)
     >>> [statement.lineno for statement in tree.body]
     [1, 3]
     """
@@ -85,6 +85,7 @@ def _parsed(lines: Lines, limits: Limits) -> ast.Module | SyntaxError:
 
 
 def on_large_stack(work: Callable[[], None]) -> None:
+    """Run something to its end in a thread whose stack a deep tree does not overflow."""
     before = threading.stack_size(_STACK_BYTES)
     try:
         thread = threading.Thread(target=work)
@@ -140,11 +141,21 @@ def _refuse_depth(tree: ast.Module, limits: Limits) -> None:
 
 def _cleaned(lines: Lines, limits: Limits, first: SyntaxError) -> tuple[ast.Module, list[Note]]:
     notes: list[Note] = []
-    for step in (_signs, _fences, _numbers, _prompts, _magics, _dedented, _python2, _dedented):
+    steps = (
+        (_signs, "typographic quotes, dashes and spaces"),
+        (_fences, "Markdown fences and the text around them"),
+        (_numbers, "line numbers"),
+        (_prompts, "prompts, and the outputs between them"),
+        (_magics, "notebook magics"),
+        (_dedented, "indentation of the whole text"),
+        (_python2, "Python 2 print statements"),
+        (_dedented, "indentation of the whole text"),
+    )
+    for step, what in steps:
         cleaned = step(lines)
         if cleaned == lines:
             continue
-        notes.append(Note(0, f"cleaned before reading: {(step.__doc__ or '').rstrip('.')}"))
+        notes.append(Note(0, f"cleaned before reading: {what}"))
         lines = cleaned
         tree = _parsed(lines, limits)
         if isinstance(tree, ast.Module):
@@ -166,7 +177,7 @@ _SIGNS = str.maketrans(
 
 
 def _signs(lines: Lines) -> Lines:
-    """typographic quotes, dashes and spaces."""
+    """Replace typographic quotes, dashes and spaces."""
     return [line.translate(_SIGNS) for line in lines]
 
 
@@ -175,7 +186,7 @@ _CODE_WORDS = {"", "py", "python", "python3", "py3", "pycon", "ipython", "ipytho
 
 
 def _fences(lines: Lines) -> Lines:
-    """Markdown fences and the text around them."""
+    """Blank Markdown fences and the text around them."""
     if not any(_FENCE.match(line) for line in lines):
         return lines
     kept, language = [], None
@@ -205,7 +216,7 @@ _NUMBERED = re.compile(r"^\s*(\d{1,4})(?:[.:|)\]]|\s*\||\t| ) ?(.*)$")
 
 
 def _numbers(lines: Lines) -> Lines:
-    """line numbers."""
+    """Strip line numbers."""
     filled = [line for line in lines if line.strip()]
     found = [_NUMBERED.match(line) or re.match(r"^\s*(\d{1,4})()$", line) for line in filled]
     if len(filled) < 2 or not all(found):
@@ -227,7 +238,7 @@ _OUT = re.compile(r"^\s*Out ?\[\d+\]:")
 
 
 def _prompts(lines: Lines) -> Lines:
-    """prompts, and the outputs between them."""
+    """Strip prompts, and blank the outputs between them."""
     lines = [re.sub(r"^(?:>\s)+", "", line) if _quoted(lines) else line for line in lines]
     if not any(_PROMPT.match(line) or _OUT.match(line) for line in lines):
         return lines
@@ -261,7 +272,7 @@ _MAGIC = re.compile(r"^(\s*)(%%?[A-Za-z_]\w*|!)(.*)$")
 
 
 def _magics(lines: Lines) -> Lines:
-    """notebook magics."""
+    """Blank notebook magics, or keep what they time."""
     return [_without_magic(line) for line in lines]
 
 
@@ -277,7 +288,7 @@ def _without_magic(line: str) -> str:
 
 
 def _dedented(lines: Lines) -> Lines:
-    """indentation of the whole text."""
+    """Strip the indentation of the whole text."""
     filled = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
     if not filled:
         return lines
@@ -304,7 +315,7 @@ _PRINT2 = re.compile(r"^(\s*(?:.*:\s+)?)print[ \t]+([^\s(=.,\[].*|\(.*\)\s*%.*|\
 
 
 def _python2(lines: Lines) -> Lines:
-    """Python 2 print statements."""
+    """Turn Python 2 print statements into calls."""
 
     def call(line: str) -> str:
         match = _PRINT2.match(line)
@@ -341,18 +352,20 @@ def _without_outputs(
 ) -> tuple[ast.Module, list[Note]]:
     """Blank what looks like a printed output, or like prose, where the parser stumbles."""
     taken: list[int] = []
+    last = first
     lines = _without_tracebacks(lines, taken)
     for _ in range(_MOST_REPAIRS):
         tree = _parsed(lines, limits)
         if isinstance(tree, ast.Module):
             notes.append(Note(taken[0] if taken else 0, _taken_text(taken)))
             return tree, notes
+        last = tree
         block = _output_at(lines, tree.lineno or 1)
         if block is None:
             break
         taken.extend(number for number in block if lines[number - 1].strip())
         lines = _blanked(lines, block)
-    raise _syntax_error(first if not taken and not notes else tree, lines)
+    raise _syntax_error(last if taken or notes else first, lines)
 
 
 def _taken_text(taken: list[int]) -> str:

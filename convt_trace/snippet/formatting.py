@@ -110,8 +110,9 @@ def _container(reader: Reader, value: Any, depth: int) -> str:
     if isinstance(value, tuple):
         if type(value) is not tuple and type(value).__module__ == "torch.return_types":
             return repr(value)
-        if hasattr(type(value), "_fields"):
-            pairs = (f"{name}={item}" for name, item in zip(getattr(type(value), "_fields"), items))
+        fields = getattr(type(value), "_fields", None)
+        if fields is not None:
+            pairs = (f"{name}={item}" for name, item in zip(fields, items))
             return f"{type(value).__name__}({', '.join(pairs)})"
         return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
     if isinstance(value, list):

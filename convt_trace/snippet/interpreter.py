@@ -374,9 +374,12 @@ class Reader:
         for one in wanted if isinstance(wanted, tuple) else (wanted,):
             if isinstance(one, values.Type) and isinstance(error, one.types):
                 return True
-            if isinstance(one, values.UserClass) and isinstance(error, values.TextError):
-                if error.cls.is_a(one):
-                    return True
+            if (
+                isinstance(one, values.UserClass)
+                and isinstance(error, values.TextError)
+                and error.cls.is_a(one)
+            ):
+                return True
         return False
 
     def _handled(self, handler: ast.ExceptHandler, error: Exception, scope: Scope) -> Signal:
@@ -555,7 +558,7 @@ class Reader:
         return tuple(self.collected(self._elements(node.elts, scope)))
 
     def _set(self, node: ast.Set, scope: Scope) -> set[Any]:
-        return set(self.hashable(one) for one in self.collected(self._elements(node.elts, scope)))
+        return {self.hashable(one) for one in self.collected(self._elements(node.elts, scope))}
 
     def collected(self, items: Iterator[Any]) -> list[Any]:
         """Return items as a list, counted while it grows."""

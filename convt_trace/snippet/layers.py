@@ -15,7 +15,7 @@ from convt_trace.snippet.bounds import handed, itemsize_of, shape_of, size_of, t
 from convt_trace.snippet.classes import bound
 from convt_trace.snippet.errors import Refused
 from convt_trace.snippet.torch_names import grown, padded, patches, pool
-from convt_trace.snippet.values import Action, Args, Kwargs
+from convt_trace.snippet.values import Action, Args, Kwargs, names_in
 
 if TYPE_CHECKING:
     from convt_trace.snippet.interpreter import Reader
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CONVOLUTIONS = (nn.modules.conv._ConvNd,)
 
 #: Layers that a text may make.
-LAYERS = """
+LAYERS = names_in("""
 Conv1d Conv2d Conv3d ConvTranspose1d ConvTranspose2d ConvTranspose3d Linear Bilinear Identity
 ReLU ReLU6 LeakyReLU ELU SELU CELU GELU SiLU Mish Softplus Softsign Softshrink Hardshrink Hardtanh
 Hardswish Hardsigmoid LogSigmoid Sigmoid Tanh Tanhshrink Threshold PReLU RReLU GLU Softmax Softmin
@@ -38,18 +38,18 @@ ReflectionPad2d ReflectionPad3d ReplicationPad1d ReplicationPad2d ReplicationPad
 CircularPad2d CircularPad3d Fold Unfold Embedding CosineSimilarity LSTM GRU RNN LSTMCell GRUCell
 MultiheadAttention MSELoss L1Loss SmoothL1Loss HuberLoss CrossEntropyLoss NLLLoss BCELoss
 BCEWithLogitsLoss KLDivLoss
-""".split()
+""")
 
 #: Plain attributes of layers that a text may read; those marked may also be set.
-_READ = """in_channels out_channels kernel_size stride padding output_padding dilation groups
+_READ = names_in("""in_channels out_channels kernel_size stride padding output_padding dilation groups
 padding_mode in_features out_features num_features eps momentum affine track_running_stats p inplace
 negative_slope normalized_shape num_groups num_channels size scale_factor mode align_corners
 output_size start_dim end_dim upscale_factor num_embeddings embedding_dim hidden_size input_size
 num_layers batch_first bidirectional training dim transposed reduction alpha value
-ceil_mode""".split()
+ceil_mode""")
 _SET = set(
-    """stride padding output_padding dilation groups eps momentum p inplace negative_slope training
-    kernel_size padding_mode in_channels out_channels""".split()
+    names_in("""stride padding output_padding dilation groups eps momentum p inplace negative_slope training
+    kernel_size padding_mode in_channels out_channels""")
 )
 _LARGEST_ARGUMENT = 2**20
 _MOST_LAYERS_INSIDE = 32
@@ -69,14 +69,16 @@ class Shell:
 
 
 @cache
-def _shell_type(base: type) -> type:
-    return type(f"Shell{base.__name__}", (Shell, base), {})
+def _shell_type(base: type) -> type[nn.Module]:
+    made: type[nn.Module] = type(f"Shell{base.__name__}", (Shell, base), {})
+    return made
 
 
 def new_shell(cls: values.UserClass) -> nn.Module:
     """Return an object of a class of the text before its ``__init__``."""
     assert cls.module is not None
-    made = _shell_type(cls.module).__new__(_shell_type(cls.module))
+    shell = _shell_type(cls.module)
+    made = shell.__new__(shell)
     made.__dict__["user_class"], made.__dict__["own"] = cls, {}
     return made
 
@@ -111,7 +113,8 @@ def init_base(reader: Reader, made: nn.Module, args: Args, kwargs: Kwargs) -> No
     if cls is nn.Module:
         nn.Module.__init__(made)
     elif issubclass(cls, _HOLDERS):
-        cls.__init__(made)
+        start: Callable[..., None] = cls.__init__
+        start(made)
         _fill(reader, made, args, kwargs)
     else:
         args, kwargs = _layer_arguments(reader, cls, args, kwargs)
@@ -193,6 +196,7 @@ def _measure(reader: Reader, cls: type[nn.Module], args: Args, kwargs: Kwargs) -
         reader.budget.size(one for one in sizes if isinstance(one, int))
         reader.random.drew("torch")
         return
+    plan: nn.Module
     if issubclass(cls, CONVOLUTIONS) and "device" not in kwargs:
         plan = cls(*args, **{**kwargs, "device": "meta"})
     else:
@@ -315,7 +319,7 @@ _COSTS: list[tuple[Any, Callable[[Reader, Any, Any], None]]] = [
     ((nn.modules.pooling._MaxPoolNd, nn.modules.pooling._AvgPoolNd), _pooling),
     (
         (nn.modules.pooling._AdaptiveAvgPoolNd, nn.modules.pooling._AdaptiveMaxPoolNd),
-        lambda r, m, x: grown(r, x, [n for n in _one_or_none(m.output_size)], None),
+        lambda r, m, x: grown(r, x, list(_one_or_none(m.output_size)), None),
     ),
     (nn.Upsample, lambda r, m, x: grown(r, x, m.size, m.scale_factor)),
     (
@@ -390,11 +394,14 @@ def put_attribute(reader: Reader, module: nn.Module, name: str, value: Any) -> N
         raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
     if isinstance(module, Shell):
         found = module.user_class.find(name)
-        if found is not None and isinstance(found[0], values.Decorated):
-            if found[0].kind == "property":
-                raise AttributeError(
-                    f"property '{name}' of '{module.user_class.name}' object has no setter"
-                )
+        if (
+            found is not None
+            and isinstance(found[0], values.Decorated)
+            and found[0].kind == "property"
+        ):
+            raise AttributeError(
+                f"property '{name}' of '{module.user_class.name}' object has no setter"
+            )
     own = held.setdefault("own", {})
     if isinstance(value, nn.Parameter):
         _forget(module, name, "_parameters")
@@ -559,16 +566,16 @@ def _reset(reader: Reader, args: Args, kwargs: Kwargs) -> None:
 _METHODS: dict[str, Action] = {
     **{
         name: _passed(getattr(nn.Module, name), listing=True)
-        for name in """parameters named_parameters children named_children modules named_modules
-        buffers named_buffers""".split()
+        for name in names_in("""parameters named_parameters children named_children modules named_modules
+        buffers named_buffers""")
     },
     **{
         name: _passed(getattr(nn.Module, name))
-        for name in "eval train requires_grad_ zero_grad state_dict cpu".split()
+        for name in names_in("eval train requires_grad_ zero_grad state_dict cpu")
     },
     **{
         name: _converted(getattr(nn.Module, name))
-        for name in "to float double half bfloat16 type".split()
+        for name in names_in("to float double half bfloat16 type")
     },
     "extra_repr": lambda reader, args, kwargs: _torch_class(args[0]).extra_repr(args[0]),
     "cuda": _stays,

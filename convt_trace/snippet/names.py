@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import grad
 
 from convt_trace.snippet import values
 from convt_trace.snippet.bounds import handed
@@ -46,16 +47,16 @@ from convt_trace.snippet.torch_names import (
     tensor_methods,
     torch_table,
 )
-from convt_trace.snippet.values import Action, Args, Kwargs, Scope
+from convt_trace.snippet.values import Action, Args, Kwargs, Scope, names_in
 
 if TYPE_CHECKING:
     from convt_trace.snippet.interpreter import Reader
 
 #: Packages whose calls are passed over: plots, progress bars, warnings, type hints.
 HARMLESS = frozenset(
-    """matplotlib pylab seaborn plotly tqdm warnings typing typing_extensions IPython logging abc
+    names_in("""matplotlib pylab seaborn plotly tqdm warnings typing typing_extensions IPython logging abc
     __future__ torchsummary torchinfo torchviz tensorboard tensorboardX gc wandb rich pprint
-    torch.utils.tensorboard torch.utils.checkpoint types numbers""".split()
+    torch.utils.tensorboard torch.utils.checkpoint types numbers""")
 )
 
 #: Aliases that are understood when the import line was not pasted.
@@ -66,8 +67,8 @@ _ASSUMED = {
 _CANONICAL = {"torch": "torch", "nn": "torch.nn", "np": "numpy", "numpy": "numpy"}
 
 #: Random functions of torch: reading them counts as a draw.
-_DRAWING = """rand randn randint randperm normal bernoulli multinomial rand_like randn_like
-dropout""".split()
+_DRAWING = names_in("""rand randn randint randperm normal bernoulli multinomial rand_like randn_like
+dropout""")
 
 
 # -- special functions of torch -------------------------------------------------------------------
@@ -85,15 +86,16 @@ def _convolution(function: Any, op: str, path: str) -> Action:
 
 def _input_gradient(op: str, path: str) -> Action:
     """``torch.nn.grad.conv2d_input``: the gradient of a conv, a transposed one."""
-    function = getattr(torch.nn.grad, f"{op}_input")
+    function = getattr(grad, f"{op}_input")
     names = ("input_size", "weight", "grad_output", "stride", "padding", "dilation", "groups")
 
     def act(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
         args = tuple(handed(reader, one) for one in args)
         kwargs = {name: handed(reader, one) for name, one in kwargs.items()}
-        given = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1,
-                 **dict(zip(names, args)), **kwargs}  # fmt: skip
-        above, weight = given.get("grad_output"), given.get("weight")
+        given: Kwargs = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
+        given |= {**dict(zip(names, args)), **kwargs}
+        above: Any = given.get("grad_output")
+        weight: Any = given.get("weight")
         size = given.get("input_size", ())
         reader.budget.size(
             [abs(int(one)) for one in size] if isinstance(size, (tuple, list)) else [1]
@@ -159,7 +161,7 @@ def _parameter(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
 
 def _set_dtype(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     wanted = args[0]
-    if isinstance(wanted, values.Type) or isinstance(wanted, str):
+    if isinstance(wanted, (values.Type, str)):
         from convt_trace.snippet.torch_names import LEGACY
 
         wanted = LEGACY.get(wanted.name if isinstance(wanted, values.Type) else wanted)
@@ -192,7 +194,10 @@ def _grad_mode(name: str, enabled: bool) -> Action:
             torch.set_grad_enabled(on)
             return before
 
-        context = values.Context(name, enter, torch.set_grad_enabled)
+        def leave(before: bool) -> None:
+            torch.set_grad_enabled(before)
+
+        context = values.Context(name, enter, leave)
         if name == "set_grad_enabled":
             torch.set_grad_enabled(on)
         elif args and isinstance(args[0], values.UserFunction):
@@ -204,7 +209,7 @@ def _grad_mode(name: str, enabled: bool) -> Action:
 
 
 def _nothing(name: str, note: str) -> Action:
-    """A call that does nothing here, with a note."""
+    """Return a call that does nothing here, with a note."""
 
     def act(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
         if note:
@@ -251,8 +256,8 @@ def _info(kind: Callable[..., Any]) -> Action:
     return lambda reader, args, kwargs: kind(handed(reader, args[0]))
 
 
-_INIT = """uniform_ normal_ constant_ ones_ zeros_ eye_ dirac_ xavier_uniform_ xavier_normal_
-kaiming_uniform_ kaiming_normal_ trunc_normal_ orthogonal_""".split()
+_INIT = names_in("""uniform_ normal_ constant_ ones_ zeros_ eye_ dirac_ xavier_uniform_ xavier_normal_
+kaiming_uniform_ kaiming_normal_ trunc_normal_ orthogonal_""")
 
 
 def _specials() -> dict[str, Any]:
@@ -305,13 +310,13 @@ def _specials() -> dict[str, Any]:
         "dataclasses.dataclass": dataclass, "dataclasses.field": field,
         "tqdm.auto.tqdm": lambda r, a, k: a[0],
     }  # fmt: skip
-    for name in (
+    for name in names_in(
         "torch.cuda.manual_seed torch.cuda.manual_seed_all torch.cuda.synchronize "
         "torch.cuda.empty_cache torch.cuda.set_device torch.use_deterministic_algorithms "
         "torch.set_num_threads torch.autograd.set_detect_anomaly "
         "torch.set_float32_matmul_precision "
         "torch.autocast torch.cuda.amp.autocast torch.amp.autocast torch.set_default_device"
-    ).split():
+    ):
         note = "" if "manual_seed" in name else "does nothing here"
         functions[name] = _nothing(name, note)
     table.update((name, values.Function(name, one)) for name, one in functions.items())
@@ -521,9 +526,9 @@ def _types() -> dict[type, values.Type]:
 @cache
 def _method_tables() -> list[tuple[Any, dict[str, Action]]]:
     tensors = tensor_methods()
-    for (
-        name
-    ) in "uniform_ normal_ random_ bernoulli_ exponential_ geometric_ cauchy_ log_normal_".split():
+    for name in names_in(
+        "uniform_ normal_ random_ bernoulli_ exponential_ geometric_ cauchy_ log_normal_"
+    ):
         if name in tensors:
             tensors[name] = _drawing(tensors[name])
     return [
@@ -542,7 +547,7 @@ def _method_tables() -> list[tuple[Any, dict[str, Action]]]:
     ]
 
 
-_SCALAR_METHODS = frozenset("item astype round sum mean max min tolist".split())
+_SCALAR_METHODS = frozenset(names_in("item astype round sum mean max min tolist"))
 
 
 def _size_index(reader: Reader, owner: Any, value: Any) -> int:
@@ -560,7 +565,8 @@ def methods_of_type(kind: type) -> dict[str, Action]:
 
 def methods_of(value: Any) -> dict[str, Action]:
     """Return the methods of a host value."""
-    return methods_of_type(type(value))
+    kind: type = type(value)
+    return methods_of_type(kind)
 
 
 PROPERTIES: list[tuple[Any, dict[str, Callable[[Any], Any]]]] = [

@@ -35,7 +35,7 @@ from convt_trace.snippet.torch_names import (
     tensordot,
     together,
 )
-from convt_trace.snippet.values import Action, Args, Kwargs
+from convt_trace.snippet.values import Action, Args, Kwargs, names_in
 
 if TYPE_CHECKING:
     from convt_trace.snippet.interpreter import Reader
@@ -82,7 +82,7 @@ def np_action(function: Callable[..., Any], bound: Bound) -> Action:
     return act
 
 
-_LIKE = """
+_LIKE = names_in("""
 abs absolute add all allclose amax amin any arccos arcsin arctan arctan2 argmax argmin argsort
 array_equal around average bitwise_and bitwise_or ceil clip copy cos cosh cumprod cumsum diff divide
 equal exp expm1 fabs flip fliplr flipud floor floor_divide fmod full_like greater greater_equal
@@ -95,18 +95,18 @@ real reciprocal remainder reshape rint roll rollaxis rot90 round shape sign sin 
 square squeeze std subtract sum swapaxes take tan tanh trace transpose tril triu true_divide trunc
 unique var where zeros_like empty_like expand_dims ascontiguousarray array asarray matrix
 flatnonzero interp trapezoid float32 sinc deg2rad rad2deg heaviside ediff1d
-""".split()
+""")
 
 _NUMPY: dict[str, Bound] = {
     **dict.fromkeys(_LIKE, lists_too),
-    **dict.fromkeys("array asarray ascontiguousarray asfortranarray".split(), leaf_sized),
+    **dict.fromkeys(names_in("array asarray ascontiguousarray asfortranarray"), leaf_sized),
     **dict.fromkeys(
-        """concatenate stack vstack hstack dstack column_stack append atleast_1d atleast_2d
-        atleast_3d""".split(),
+        names_in("""concatenate stack vstack hstack dstack column_stack append atleast_1d atleast_2d
+        atleast_3d"""),
         leaf_sized,
     ),
-    **dict.fromkeys("zeros ones full empty".split(), first_sized),
-    **dict.fromkeys("split array_split vsplit hsplit".split(), pieces),
+    **dict.fromkeys(names_in("zeros ones full empty"), first_sized),
+    **dict.fromkeys(names_in("split array_split vsplit hsplit"), pieces),
     "arange": counted, "linspace": steps, "logspace": steps, "eye": squared, "identity": squared,
     "diag": squared, "repeat": repeated, "tile": multiplied, "outer": outer, "kron": outer,
     "meshgrid": grid, "broadcast_to": expanded, "matmul": product, "dot": product, "inner": product,
@@ -119,9 +119,9 @@ _NUMPY: dict[str, Bound] = {
 
 _METHODS: dict[str, Bound] = {
     **dict.fromkeys(
-        """all any argmax argmin argsort astype clip copy cumsum cumprod diagonal fill flatten item
+        names_in("""all any argmax argmin argsort astype clip copy cumsum cumprod diagonal fill flatten item
         max mean min nonzero prod ravel reshape round sort squeeze std sum swapaxes take
-        trace transpose var ptp conj""".split(),
+        trace transpose var ptp conj"""),
         like_inputs,
     ),
     "dot": product, "repeat": repeated, "tolist": listed,
@@ -141,8 +141,8 @@ ARRAY_PROPERTIES: dict[str, Callable[[Any], Any]] = {
     "strides": lambda x: x.strides,
 }
 
-_SCALARS = """float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 complex64
-complex128""".split()
+_SCALARS = names_in("""float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 complex64
+complex128""")
 
 
 def array_methods() -> dict[str, Action]:
@@ -156,7 +156,7 @@ def array_methods() -> dict[str, Action]:
 
 def generator_methods() -> dict[str, Action]:
     """Return the methods of ``np.random.default_rng()``."""
-    names = "random standard_normal normal uniform integers choice permutation".split()
+    names = names_in("random standard_normal normal uniform integers choice permutation")
     return {name: np_action(getattr(np.random.Generator, name), drawn_size) for name in names}
 
 
@@ -167,7 +167,9 @@ def drawn_size(reader: Reader, args: Args, kwargs: Kwargs) -> None:
         for one in [*args, *kwargs.values()]
         if isinstance(one, (tuple, list))
     ]
-    whole = [abs(one) for one in [*args, *kwargs.values()] if isinstance(one, (int, np.integer))]
+    whole = [
+        abs(int(one)) for one in [*args, *kwargs.values()] if isinstance(one, (int, np.integer))
+    ]
     sizes.append(kwargs["size"] if isinstance(kwargs.get("size"), int) else 0)
     sizes.append(min(max(whole, default=1), reader.budget.limits.tensor_elements))
     found = tensors_in(args)
@@ -255,7 +257,8 @@ def _set_printoptions(reader: Reader, args: Args, kwargs: Kwargs) -> None:
 def numpy_table() -> dict[str, Any]:
     """Return the dotted names of numpy's functions, types and constants."""
     table: dict[str, Any] = {}
-    blank = {"empty": np.zeros, "empty_like": np.zeros_like}  # memory is not shown to texts
+    # Memory is not shown to texts.
+    blank: dict[str, Callable[..., Any]] = {"empty": np.zeros, "empty_like": np.zeros_like}
     for name, bound in _NUMPY.items():
         if hasattr(np, name):
             function = blank.get(name) or getattr(np, name)
@@ -316,7 +319,7 @@ def _no_ndarray(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
     raise Refused("np.ndarray(...)", "Use np.zeros or np.array.")
 
 
-class _Grid(values.Own):
+class _Grid(values.Indexed):
     """``np.ogrid`` and ``np.mgrid``: indexed by slices."""
 
     def __init__(self, dense: bool):

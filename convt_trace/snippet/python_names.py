@@ -19,7 +19,7 @@ import torch
 from convt_trace.snippet import values
 from convt_trace.snippet.bounds import comparable_size, leaves, size_of
 from convt_trace.snippet.errors import Refused
-from convt_trace.snippet.values import Action, Args, Kwargs
+from convt_trace.snippet.values import Action, Args, Kwargs, names_in
 
 if TYPE_CHECKING:
     from convt_trace.snippet.interpreter import Reader
@@ -67,9 +67,11 @@ def _len(reader: Reader, value: Any) -> int:
     if isinstance(value, torch.nn.Module):
         if isinstance(value, _MODULE_LISTS):
             return len(value)
-    elif isinstance(value, torch.Tensor):
-        return len(value)
-    elif not isinstance(value, values.Own) and hasattr(value, "__len__"):
+    elif (
+        isinstance(value, torch.Tensor)
+        or not isinstance(value, values.Own)
+        and hasattr(value, "__len__")
+    ):
         return len(value)
     raise TypeError(f"object of type '{reader.type_name(value)}' has no len()")
 
@@ -313,9 +315,13 @@ def _issubclass(reader: Reader, cls: Any, kinds: Any) -> bool:
     for kind in kinds if isinstance(kinds, tuple) else (kinds,):
         if isinstance(cls, values.UserClass) and cls.is_a(kind):
             return True
-        if isinstance(cls, values.Type) and isinstance(kind, values.Type):
-            if cls.types and issubclass(cls.types[0], kind.types):
-                return True
+        if (
+            isinstance(cls, values.Type)
+            and isinstance(kind, values.Type)
+            and cls.types
+            and issubclass(cls.types[0], kind.types)
+        ):
+            return True
     return False
 
 
@@ -478,10 +484,10 @@ def error_type(cls: type[BaseException]) -> values.Type:
 
 # -- modules --------------------------------------------------------------------------------------
 
-_MATH = """ceil floor sqrt exp log log2 log10 log1p expm1 sin cos tan asin acos atan atan2 sinh cosh
+_MATH = names_in("""ceil floor sqrt exp log log2 log10 log1p expm1 sin cos tan asin acos atan atan2 sinh cosh
 tanh fabs fmod hypot isnan isinf isfinite copysign radians degrees trunc erf erfc gamma lgamma
 isclose
-modf""".split()
+modf""")
 
 
 def _math(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -632,7 +638,7 @@ def _drawn(name: str) -> Callable[..., Any]:
         reader.random.drew("random")
         if name == "choice":
             return reader.random.python.choice(_list(reader, *args))
-        table = {
+        table: dict[str, Callable[..., Any]] = {
             "random": reader.random.python.random, "uniform": reader.random.python.uniform,
             "gauss": reader.random.python.gauss, "randint": reader.random.python.randint,
             "normalvariate": reader.random.python.normalvariate,
@@ -670,9 +676,9 @@ def _checked(function: Callable[..., Any], growth: Callable[..., int] | None = N
     return act
 
 
-_STR = """upper lower title capitalize strip lstrip rstrip split rsplit splitlines startswith
+_STR = names_in("""upper lower title capitalize strip lstrip rstrip split rsplit splitlines startswith
 endswith find rfind index count isdigit isalpha isalnum isnumeric islower isupper isspace swapcase
-partition rpartition removeprefix removesuffix casefold isidentifier""".split()
+partition rpartition removeprefix removesuffix casefold isidentifier""")
 
 
 def _join(reader: Reader, args: Args, kwargs: Kwargs) -> str:
@@ -783,12 +789,12 @@ def method_tables() -> list[tuple[type | tuple[type, ...], dict[str, Action]]]:
     }  # fmt: skip
     unique = {
         name: _checked(getattr(set, name))
-        for name in """add remove discard union intersection difference issubset issuperset
-        pop""".split()
+        for name in names_in("""add remove discard union intersection difference issubset issuperset
+        pop""")
     }
     deque = {
         name: _checked(getattr(collections.deque, name))
-        for name in "append appendleft pop popleft clear".split()
+        for name in names_in("append appendleft pop popleft clear")
     }
     return [
         (str, text),

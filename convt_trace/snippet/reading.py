@@ -103,7 +103,7 @@ class Call:
 
     @cached_property
     def verdict(self) -> str:
-        """ "equal", "rounding" or "different": how our own sums compare with torch's output."""
+        """How our own sums compare with torch's output: "equal", "rounding" or "different"."""
         if self.transposed:
             from convt_trace.reference import compare
 

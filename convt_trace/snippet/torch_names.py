@@ -25,7 +25,7 @@ from convt_trace.snippet.bounds import (
     tensors_in,
 )
 from convt_trace.snippet.errors import Refused
-from convt_trace.snippet.values import Action, Args, Kwargs
+from convt_trace.snippet.values import Action, Args, Kwargs, names_in
 
 if TYPE_CHECKING:
     from convt_trace.snippet.interpreter import Reader
@@ -72,7 +72,7 @@ def _sizes(args: Args) -> list[int]:
 
 
 def like_inputs(reader: Reader, args: Args, kwargs: Kwargs) -> None:
-    """The result is no larger than the arguments, broadcast."""
+    """Count a result that is no larger than the arguments, broadcast."""
     found = tensors_in([*args, *kwargs.values()])
     reader.budget.tensor(broadcast(map(shape_of, found)), itemsize_of(*found))
 
@@ -91,24 +91,24 @@ def listed(reader: Reader, args: Args, kwargs: Kwargs) -> None:
 
 
 def together(reader: Reader, args: Args, kwargs: Kwargs) -> None:
-    """The result holds all arguments side by side."""
+    """Count a result that holds all arguments side by side."""
     found = tensors_in([*args, *kwargs.values()])
     reader.budget.tensor(sum(map(size_of, found)), itemsize_of(*found))
 
 
 def sized(reader: Reader, args: Args, kwargs: Kwargs) -> None:
-    """The sizes are the integer arguments (``torch.zeros(2, 3)``, ``size=(2, 3)``)."""
+    """Count sizes that are the integer arguments (``torch.zeros(2, 3)``, ``size=(2, 3)``)."""
     sizes = _sizes(args) if args else _ints(kwargs.get("size", kwargs.get("shape", 0)))
     reader.budget.size(sizes, 8)
 
 
 def first_sized(reader: Reader, args: Args, kwargs: Kwargs) -> None:
-    """The first argument is the size (``torch.full``)."""
+    """Count a size that is the first argument (``torch.full``)."""
     reader.budget.size(_ints(_arg(args, kwargs, 0, "size", kwargs.get("shape", 0))), 8)
 
 
 def leaf_sized(reader: Reader, args: Args, kwargs: Kwargs) -> None:
-    """A nested list becomes a tensor."""
+    """Count the tensor that a nested list becomes."""
     reader.budget.tensor(sum(leaves(one) for one in [*args, *kwargs.values()]), 8)
 
 
@@ -126,12 +126,9 @@ def counted(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     """``arange`` and ``range``."""
     numbers = [float(one) for one in args if isinstance(one, (int, float, np.number, torch.Tensor))]
     start = float(kwargs.get("start", numbers[0] if len(numbers) > 1 else 0))
-    end = float(
-        kwargs.get(
-            "end",
-            kwargs.get("stop", numbers[1] if len(numbers) > 1 else (numbers[0] if numbers else 0)),
-        )
-    )
+    last = numbers[1] if len(numbers) > 1 else (numbers[0] if numbers else 0)
+    end_given: Any = kwargs.get("end", kwargs.get("stop", last))
+    end = float(end_given)
     step = float(kwargs.get("step", numbers[2] if len(numbers) > 2 else 1)) or 1.0
     count = abs((end - start) / step)
     reader.budget.tensor(int(count) + 2 if count < 1e18 else 10**18, 8)
@@ -189,7 +186,7 @@ def grid(reader: Reader, args: Args, kwargs: Kwargs) -> None:
 
 
 def product(reader: Reader, args: Args, kwargs: Kwargs) -> None:
-    """A matrix product of the last two tensors."""
+    """Count a matrix product of the last two tensors."""
     found = tensors_in([*args, *kwargs.values()])[-2:]
     if len(found) == 2:
         matmul(reader, *found)
@@ -241,7 +238,7 @@ def tensordot(reader: Reader, args: Args, kwargs: Kwargs) -> None:
 
 
 def gathered(reader: Reader, args: Args, kwargs: Kwargs) -> None:
-    """A row for each index."""
+    """Count a row for each index."""
     found = tensors_in([*args, *kwargs.values()])
     if len(found) > 1:
         rows = [size_of(one) // max(min(shape_of(one), default=1), 1) for one in found]
@@ -372,7 +369,7 @@ def sampled(reader: Reader, args: Args, kwargs: Kwargs) -> None:
 
 
 def drawn(reader: Reader, args: Args, kwargs: Kwargs) -> None:
-    """``normal``, ``multinomial``, ``randint``: every integer in a size counts."""
+    """Count every integer in a size: ``normal``, ``multinomial``, ``randint``."""
     size = kwargs.get("size")
     for one in args:
         if isinstance(one, (tuple, list, torch.Size)):
@@ -384,7 +381,7 @@ def drawn(reader: Reader, args: Args, kwargs: Kwargs) -> None:
 
 
 def samples(reader: Reader, args: Args, kwargs: Kwargs) -> None:
-    """A result of as many elements as the largest integer says."""
+    """Count a result of as many elements as the largest integer says."""
     sizes = [abs(one) for one in _ints(list(args) + list(kwargs.values()))]
     found = tensors_in(args)
     reader.budget.tensor(max([1, *sizes]) * max(1, broadcast(map(shape_of, found))), 8)
@@ -400,7 +397,7 @@ def cubic(reader: Reader, args: Args, kwargs: Kwargs) -> None:
 
 # -- functions ------------------------------------------------------------------------------------
 
-_LIKE = """
+_LIKE = names_in("""
 abs absolute acos arccos acosh add addcdiv addcmul all allclose amax amin aminmax angle any argmax
 argmin argsort asin asinh atan atan2 arctan baddbmm bernoulli bitwise_and bitwise_not bitwise_or
 bitwise_xor bucketize ceil celu chunk clamp clip clamp_max clamp_min clone complex conj copysign cos
@@ -419,15 +416,15 @@ select sgn sigmoid sign signbit sin sinc sinh softmax log_softmax sort split sqr
 std_mean sub subtract sum swapaxes swapdims t take tan tanh tensor_split topk trace transpose tril
 triu true_divide trunc fix unbind unflatten unique unique_consecutive unsqueeze var var_mean
 view_as_complex view_as_real vsplit hsplit where xlogy zeros_like result_type can_cast
-""".split()
-_CAT = """cat concat concatenate stack hstack vstack dstack column_stack row_stack block_diag
-atleast_1d atleast_2d atleast_3d""".split()
-_SIZED = "zeros ones empty rand randn".split()
+""")
+_CAT = names_in("""cat concat concatenate stack hstack vstack dstack column_stack row_stack block_diag
+atleast_1d atleast_2d atleast_3d""")
+_SIZED = names_in("zeros ones empty rand randn")
 _TORCH: dict[str, Bound] = {
     **dict.fromkeys(_LIKE, like_inputs),
     **dict.fromkeys(_CAT, together),
     **dict.fromkeys(_SIZED, sized),
-    **dict.fromkeys("chunk split tensor_split unbind vsplit hsplit".split(), pieces),
+    **dict.fromkeys(names_in("chunk split tensor_split unbind vsplit hsplit"), pieces),
     "block_diag": outer,
     "randint": drawn, "normal": drawn, "full": first_sized, "randperm": samples,
     "multinomial": samples, "combinations": outer, "cartesian_prod": grid,
@@ -461,7 +458,7 @@ _LINALG: dict[str, Bound] = {
 
 _FUNCTIONAL: dict[str, Bound] = {
     **dict.fromkeys(
-        """relu relu_ relu6 leaky_relu leaky_relu_ elu selu celu gelu silu mish softplus softsign
+        names_in("""relu relu_ relu6 leaky_relu leaky_relu_ elu selu celu gelu silu mish softplus softsign
         hardtanh hardswish hardsigmoid logsigmoid sigmoid tanh tanhshrink softshrink hardshrink
         softmax softmin log_softmax gumbel_softmax threshold prelu rrelu glu dropout dropout1d
         dropout2d dropout3d alpha_dropout feature_alpha_dropout batch_norm layer_norm instance_norm
@@ -469,17 +466,17 @@ _FUNCTIONAL: dict[str, Bound] = {
         binary_cross_entropy binary_cross_entropy_with_logits kl_div cosine_similarity
         pairwise_distance pixel_shuffle pixel_unshuffle local_response_norm rms_norm
         cosine_embedding_loss hinge_embedding_loss margin_ranking_loss soft_margin_loss
-        poisson_nll_loss gaussian_nll_loss triplet_margin_loss channel_shuffle""".split(),
+        poisson_nll_loss gaussian_nll_loss triplet_margin_loss channel_shuffle"""),
         like_inputs,
     ),
     **dict.fromkeys(
-        """max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d lp_pool1d
-        lp_pool2d""".split(),
+        names_in("""max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d lp_pool1d
+        lp_pool2d"""),
         pooled,
     ),
     **dict.fromkeys(
-        """adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d
-        adaptive_max_pool2d adaptive_max_pool3d""".split(),
+        names_in("""adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d
+        adaptive_max_pool2d adaptive_max_pool3d"""),
         to_size,
     ),
     "pad": padded, "interpolate": resized, "upsample": resized, "linear": linear, "unfold": patches,
@@ -488,7 +485,7 @@ _FUNCTIONAL: dict[str, Bound] = {
 
 _METHODS: dict[str, Bound] = {
     **dict.fromkeys(
-        """abs abs_ acos acosh add add_ addcdiv_ addcmul addcmul_ all allclose amax amin aminmax
+        names_in("""abs abs_ acos acosh add add_ addcdiv_ addcmul addcmul_ all allclose amax amin aminmax
         angle any argmax argmin argsort asin asinh atan atan2 bernoulli bernoulli_ bfloat16
         bitwise_and
         bitwise_not bitwise_or bool byte ceil ceil_ char chunk clamp clamp_ clamp_max clamp_min
@@ -513,10 +510,10 @@ _METHODS: dict[str, Bound] = {
         true_divide trunc_ type_as unbind unflatten uniform_ unique unique_consecutive unsqueeze
         unsqueeze_ var view view_as where xlogy zero_ ldexp_ exponential_ geometric_ cauchy_
         log_normal_ logit square_ masked_scatter_ floor_divide_ remainder_ heaviside
-        hardshrink is_signed conj_physical adjoint""".split(),
+        hardshrink is_signed conj_physical adjoint"""),
         like_inputs,
     ),
-    **dict.fromkeys("chunk split tensor_split unbind split_with_sizes".split(), pieces),
+    **dict.fromkeys(names_in("chunk split tensor_split unbind split_with_sizes"), pieces),
     "tolist": listed,
     "expand": expanded, "expand_as": like_inputs, "broadcast_to": expanded, "repeat": multiplied,
     "tile": multiplied, "repeat_interleave": repeated, "unfold": windows,
@@ -619,17 +616,18 @@ TENSOR_PROPERTIES: dict[str, Callable[[Any], Any]] = {
     "name": lambda x: None,
 }
 
-_DTYPES = """float float16 float32 float64 half double bfloat16 int int8 int16 int32 int64
-long short uint8 bool complex64 complex128 cfloat cdouble""".split()
-_CONSTANTS = (
-    "pi e inf nan contiguous_format channels_last channels_last_3d preserve_format strided".split()
+_DTYPES = names_in("""float float16 float32 float64 half double bfloat16 int int8 int16 int32 int64
+long short uint8 bool complex64 complex128 cfloat cdouble""")
+_CONSTANTS = names_in(
+    "pi e inf nan contiguous_format channels_last channels_last_3d preserve_format strided"
 )
 
 
 def torch_table() -> dict[str, Any]:
     """Return the dotted names of torch's plain functions, types and constants."""
     table: dict[str, Any] = {}
-    blank = {"empty": torch.zeros, "empty_like": torch.zeros_like}  # memory is not shown to texts
+    # Memory is not shown to texts.
+    blank: dict[str, Callable[..., Any]] = {"empty": torch.zeros, "empty_like": torch.zeros_like}
 
     def put(prefix: str, names: dict[str, Bound], module: Any) -> None:
         for name, bound in names.items():

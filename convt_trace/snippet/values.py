@@ -19,11 +19,28 @@ Kwargs = dict[str, Any]
 Action = Callable[["Reader", Args, Kwargs], Any]
 
 
+def names_in(text: str) -> list[str]:
+    """Return the names that stand in a text with blanks between them: how the long tables are written.
+
+    >>> names_in("zeros ones")
+    ['zeros', 'ones']
+    """
+    return text.split()
+
+
 class Own:
     """Base of the reader's own objects; copies of a text's values share them."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Own:
         return self
+
+
+class Indexed(Own):
+    """Base of those that a text only ever writes brackets after, as ``np.ogrid[0:3]``."""
+
+    def at(self, reader: Reader, place: Any) -> Any:
+        """Return what stands at a place, which may be a slice or a tuple of them."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)

@@ -343,9 +343,11 @@ def confine(limits: Limits) -> None:
 
 def main() -> None:
     """Run the nursery on the socket whose number is the first argument."""
-    with socket.socket(fileno=int(sys.argv[1])) as control:
-        with contextlib.suppress(OSError, KeyboardInterrupt):
-            _serve(control)
+    with (
+        socket.socket(fileno=int(sys.argv[1])) as control,
+        contextlib.suppress(OSError, KeyboardInterrupt),
+    ):
+        _serve(control)
 
 
 if __name__ == "__main__":

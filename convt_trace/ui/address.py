@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import streamlit as st
 
 _WRITTEN = "address_written"
+_OF_PAGES = "addresses"
 
 
 def changed() -> dict[str, str] | None:
@@ -28,6 +29,17 @@ def write(query: str) -> None:
     if wanted != st.query_params.to_dict():
         st.query_params.from_dict(wanted)
     st.session_state[_WRITTEN] = wanted
+
+
+def keep(page: str) -> None:
+    """Remember the address for the way back to a page."""
+    st.session_state.setdefault(_OF_PAGES, {})[page] = st.query_params.to_dict()
+
+
+def of(page: str) -> dict[str, str]:
+    """Return the parameters that a page was left with."""
+    found: dict[str, str] = st.session_state.get(_OF_PAGES, {}).get(page, {})
+    return found
 
 
 def parameters(query: str) -> dict[str, str]:

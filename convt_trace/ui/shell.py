@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
 from convt_trace import server
+from convt_trace.ui import address
 
 #: File, label, icon: the pages in the order of the sidebar.
 PAGES = (
     ("app.py", "Playground", ":material/play_circle:"),
+    ("pages/1_Explain.py", "Explain", ":material/contract:"),
     ("pages/2_Lesson.py", "Lesson", ":material/school:"),
 )
 
@@ -19,6 +22,8 @@ _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.5rem clamp(1rem, 3vw, 2.5rem) 4rem; }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding-top: 4rem; } }
 [data-testid="stSidebarContent"] { padding-top: 0; }
+[class*="st-key-answer_"] { border-left: 4px solid #7f79ee; padding-left: 1rem; }
+[class*="st-key-answer_"] code { font-size: 1rem; }
 </style>"""
 
 
@@ -31,18 +36,30 @@ _BARE = """<style>
 </style>"""
 
 
-def page(title: str, bare: bool = False) -> None:
-    """Set a page up; the first thing that every page draws. A bare one has no sidebar."""
+def page(title: str, sidebar: Literal["auto"] | int = "auto", bare: bool = False) -> None:
+    """Set a page up; the first thing that every page draws.
+
+    Parameters
+    ----------
+    title : str
+    sidebar : int, optional
+        Its width; a page without controls in it leaves the room to the rest.
+    bare : bool
+        No sidebar at all.
+    """
     server.settle()
     st.set_page_config(
         # A file of ours: Streamlit would fetch an icon by name from the internet.
         page_title=f"{title} · convt-trace",
         page_icon=str(Path(__file__).with_name("icon.png")),
         layout="wide",
-        initial_sidebar_state="collapsed" if bare else "auto",
+        initial_sidebar_state="collapsed" if bare else sidebar,
     )
     st.html(_STYLE + (_BARE if bare else ""))
-    if len(PAGES) > 1 and not bare:
-        with st.sidebar:
-            for file, label, icon in PAGES:
-                st.page_link(file, label=label, icon=icon)
+    if bare:
+        return
+    with st.sidebar:
+        for file, label, icon in PAGES:
+            if label == title:
+                address.keep(file)
+            st.page_link(file, label=label, icon=icon, query_params=address.of(file))

@@ -13,11 +13,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from live_app import ROOT, App, chromium
 
 OpenPage = Callable[..., Page]
+
+#: A machine that does other things too is slow, not wrong.
+expect.set_options(timeout=15_000)
 
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}}
 PHONE: dict[str, Any] = {

@@ -61,7 +61,7 @@ def run(source: str) -> tuple[list[tuple[str, int, Any]], str, str]:
     try:
         with contextlib.redirect_stdout(out), warnings.catch_warnings(), seen:
             warnings.simplefilter("ignore")
-            exec(compile(source, "<pasted>", "exec"), module.__dict__)  # noqa: S102 our own corpus
+            exec(compile(source, "<pasted>", "exec"), module.__dict__)  # our own corpus
     except Exception as raised:
         error = (
             f"{type(raised).__name__}: {str(raised).strip().splitlines()[0] if str(raised) else ''}"

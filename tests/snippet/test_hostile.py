@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convt_trace.snippet import LIMITS, SnippetError, interpreter, read_snippet
+from convt_trace.snippet.values import names_in
 
 T = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\nimport numpy as np\n"
 
@@ -293,7 +294,7 @@ def test_any_text_meets_only_the_readers_own_error(text: str) -> None:
 def _trees() -> st.SearchStrategy[str]:
     """Expressions and statements over the names and calls that texts use."""
     names = st.sampled_from(
-        "x y torch nn F np print len range m layer int str list dict zip super type".split()
+        names_in("x y torch nn F np print len range m layer int str list dict zip super type")
     )
     atoms = st.one_of(
         names,
@@ -305,10 +306,12 @@ def _trees() -> st.SearchStrategy[str]:
         ),
     )  # fmt: skip
     methods = st.sampled_from(
-        "view sum numpy item append format split size fill_ keys weight apply forward __class__ T "
-        "reshape permute backward grad data tolist unsqueeze expand repeat".split()
+        names_in(
+            "view sum numpy item append format split size fill_ keys weight apply forward __class__ T "
+            "reshape permute backward grad data tolist unsqueeze expand repeat"
+        )
     )
-    operators = st.sampled_from("+ - * / // % ** @ << >> & | == != < in is and or".split())
+    operators = st.sampled_from(names_in("+ - * / // % ** @ << >> & | == != < in is and or"))
 
     def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         return st.one_of(
@@ -410,14 +413,14 @@ def test_every_node_kind_is_judged() -> None:
     """A new Python brings new kinds of nodes: this fails until each is read or refused by name."""
     read = {kind.__name__ for kind in (*interpreter.STATEMENTS, *interpreter.EXPRESSIONS)}
     parts = set(  # read by the node they stand in, or never part of a parsed module
-        """Module Expression Interactive FunctionType Load Store Del And Or Add Sub Mult MatMult Div
+        names_in("""Module Expression Interactive FunctionType Load Store Del And Or Add Sub Mult MatMult Div
         Mod Pow LShift RShift BitOr BitXor BitAnd FloorDiv Invert Not UAdd USub Eq NotEq Lt LtE Gt
         GtE Is IsNot In NotIn comprehension ExceptHandler arguments arg keyword alias withitem
         match_case MatchValue MatchSingleton MatchSequence MatchMapping MatchClass MatchStar MatchAs
         MatchOr TypeIgnore FormattedValue Starred TypeVar ParamSpec TypeVarTuple
         AST mod stmt expr expr_context boolop operator unaryop cmpop excepthandler pattern
         type_ignore type_param Num Str Bytes NameConstant Ellipsis Index ExtSlice Suite AugLoad
-        AugStore Param slice""".split()
+        AugStore Param slice""")
     )
     kinds = {
         name

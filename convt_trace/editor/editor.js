@@ -1,0 +1,249 @@
+// The editor of pasted text, and a button that copies text. The editing itself is prism-code-editor's:
+// a textarea under highlighted text, so that selecting, pasting and spelling are the browser's own.
+//
+// What is typed is kept here, in the browser, at every key: it outlives an error, a page change, a
+// reload and the server.
+
+import { createEditor, defaultCommands, editHistory, insertText, layout } from "./prism-code-editor.js";
+
+const KEPT = "convt-trace:text";
+const editors = new WeakMap();
+
+/** Mount the editor on a Streamlit component, or give a mounted one its new data. */
+export function mountEditor({ data, parentElement, setTriggerValue }, { style }) {
+  let editor = editors.get(parentElement);
+  if (!editor) {
+    editor = new Editor(parentElement, style);
+    editors.set(parentElement, editor);
+  }
+  editor.send = (text) => setTriggerValue("run", { text, at: Date.now() });
+  editor.receive(data);
+}
+
+/** Mount a button that copies a text, or give a mounted one its new text. */
+export function mountCopy({ data, parentElement }, { style }) {
+  let button = editors.get(parentElement);
+  if (!button) {
+    button = make("button", { type: "button", class: "ce-copy" });
+    parentElement.append(make("link", { rel: "stylesheet", href: style }), button);
+    editors.set(parentElement, button);
+  }
+  button.textContent = data.label;
+  button.onclick = async () => {
+    button.textContent = (await copied(data.text)) ? "Copied" : "Select the text and copy it by hand";
+    setTimeout(() => (button.textContent = data.label), 2000);
+  };
+}
+
+/** Copy a text; also where the page came over plain HTTP and the clipboard is not offered. */
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = make("textarea", { style: "position:fixed;opacity:0" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element[name] = value;
+    else element.setAttribute(name, value);
+  }
+  element.append(...children);
+  return element;
+}
+
+/** Whether a colour is a light one; text is, in the dark theme. */
+function isLight(color) {
+  const probe = document.createElement("canvas").getContext("2d");
+  probe.fillStyle = color.trim();
+  probe.fillRect(0, 0, 1, 1);
+  const [r, g, b] = probe.getImageData(0, 0, 1, 1).data;
+  return r + g + b > 382;
+}
+
+/** Read what this browser kept: this tab's own text first, else the one last typed anywhere. */
+export function recall(tab, browser) {
+  const read = (storage) => {
+    try {
+      const kept = JSON.parse(storage.getItem(KEPT));
+      return typeof kept?.text === "string" ? kept : null;
+    } catch {
+      return null;
+    }
+  };
+  const own = read(tab);
+  if (own) return own;
+  const last = read(browser);
+  // Another tab's: the link that this one was opened with goes before it.
+  return last && { ...last, load: null };
+}
+
+/** Keep it; storage may be full or forbidden, and the text is on the page all the same. */
+export function keep(kept, ...storages) {
+  for (const storage of storages) {
+    try {
+      storage.setItem(KEPT, JSON.stringify(kept));
+    } catch {
+      // nothing to be done
+    }
+  }
+}
+
+function storages() {
+  return ["sessionStorage", "localStorage"].map((name) => {
+    try {
+      return window[name];
+    } catch {
+      return { getItem: () => null, setItem: () => {} };
+    }
+  });
+}
+
+class Editor {
+  constructor(parent, style) {
+    this.storages = storages();
+    this.kept = recall(...this.storages);
+    this.box = make("div", { class: "ce-box" });
+    this.button = make("button", { type: "button", class: "ce-run", onclick: () => this.run() }, "Explain");
+    this.status = make("span", { class: "ce-status", role: "status" });
+    this.back = make("button", { type: "button", class: "ce-back", onclick: () => this.bringBack() }, "Back to your own text");
+    const apple = /Mac|iP(hone|ad)/.test(navigator.platform);
+    const keys = make("kbd", {}, apple ? "⌘ Enter" : "Ctrl Enter");
+    const bar = make("div", { class: "ce-bar" }, this.button, keys, this.status, this.back);
+    const sheet = make("style");
+    sheet.textContent = layout;
+    this.root = make("div", { class: "ce" }, this.box, bar);
+    parent.append(sheet, make("link", { rel: "stylesheet", href: style }), this.root);
+    this.box.addEventListener("keydown", (event) => this.key(event), true);
+  }
+
+  receive(data) {
+    this.data = data;
+    this.root.classList.toggle("ce-night", isLight(getComputedStyle(this.root).getPropertyValue("--st-text-color")));
+    const load = data.load;
+    if (!this.editor) {
+      const start = load && load.id !== this.kept?.load ? null : this.kept;
+      this.create(start?.text ?? load?.text ?? data.first);
+      if (!start) this.took(load?.id ?? null);
+    } else if (load && load.id !== this.kept.load) {
+      this.replace(load.text);
+      this.took(load.id);
+    }
+    this.show();
+    // After a reload the server knows nothing: what had been explained is explained again.
+    if (data.source === null && !this.asked && this.kept.ran) this.run();
+  }
+
+  create(text) {
+    this.editor = createEditor(
+      this.box,
+      { language: "python", tabSize: 4, value: text, class: "ce-editor", onUpdate: () => this.changed() },
+      defaultCommands(),
+      editHistory(),
+    );
+    const area = this.editor.textarea;
+    area.setAttribute("aria-label", "Your snippet");
+    area.placeholder = "Paste PyTorch code here";
+    this.text = text;
+  }
+
+  /** Put another text in; undo (Ctrl+Z) brings the last one back, and so does the button. */
+  replace(text) {
+    const before = this.editor.value;
+    if (before.trim() && !this.kept.given) this.kept.own = before;
+    const focused = document.activeElement;
+    insertText(this.editor, text, 0, before.length, 0);
+    if (this.editor.value !== text) this.editor.setOptions({ value: text }); // where inserting is not allowed
+    if (focused && !this.box.contains(focused)) this.editor.textarea.blur();
+    this.editor.container.scrollTo(0, 0);
+    this.text = text;
+  }
+
+  /** Note that the text in the editor is the one that was handed over under this name. */
+  took(load) {
+    this.kept = { text: this.editor.value, load, ran: true, given: true, own: this.kept?.own ?? "" };
+    keep(this.kept, ...this.storages);
+  }
+
+  bringBack() {
+    const own = this.kept.own;
+    this.replace(own);
+    this.kept = { ...this.kept, text: own, ran: false, given: false, own: "" };
+    keep(this.kept, ...this.storages);
+    this.run();
+  }
+
+  changed() {
+    if (!this.editor || this.editor.value === this.text) return;
+    this.text = this.editor.value;
+    this.kept = { ...this.kept, text: this.text, ran: false, given: false };
+    keep(this.kept, ...this.storages);
+    this.show();
+  }
+
+  run() {
+    const text = this.editor.value;
+    this.asked = true;
+    this.kept = { ...this.kept, text, ran: true };
+    keep(this.kept, ...this.storages);
+    this.send(text);
+    this.show();
+  }
+
+  show() {
+    const { data, editor } = this;
+    const fresh = data.source === editor.value;
+    const extra = editor.value.length - data.limit;
+    this.status.textContent =
+      extra > 0
+        ? `${extra.toLocaleString("en")} characters more than the ${data.limit.toLocaleString("en")} that are read`
+        : fresh || data.source === null
+          ? ""
+          : "changed since it was explained";
+    this.back.hidden = !this.kept.own || this.kept.own === editor.value;
+    this.mark(fresh ? data.marks : []);
+  }
+
+  mark(marks) {
+    for (const line of [...this.editor.lines].slice(1)) {
+      const mark = marks.find((one) => this.editor.lines[one.line] === line);
+      line.classList.toggle("ce-error", mark?.kind === "error");
+      line.classList.toggle("ce-call", mark?.kind === "call");
+      line.toggleAttribute("data-marked", Boolean(mark));
+    }
+    const error = marks.find((one) => one.kind === "error");
+    this.editor.textarea.setAttribute("aria-invalid", String(Boolean(error)));
+    // Bring an error into sight once, not at every rerun.
+    const place = error ? `${error.line}:${this.editor.value}` : "";
+    if (place && place !== this.sought) this.seek(this.editor.lines[error.line]);
+    this.sought = place;
+  }
+
+  seek(line) {
+    const { container } = this.editor;
+    if (!line) return;
+    const top = line.offsetTop;
+    if (top < container.scrollTop || top + line.offsetHeight > container.scrollTop + container.clientHeight) {
+      container.scrollTop = Math.max(0, top - container.clientHeight / 2);
+    }
+  }
+
+  key(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      event.stopPropagation();
+      this.run();
+    } else if (event.key === "Escape") {
+      this.button.focus(); // Tab indents; this is the way out for a keyboard
+    }
+  }
+}

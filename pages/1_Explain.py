@@ -1,0 +1,7 @@
+"""The page that explains a pasted snippet."""
+
+from __future__ import annotations
+
+from convt_trace.ui import explain
+
+explain.page()

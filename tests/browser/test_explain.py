@@ -1,0 +1,288 @@
+"""The page that explains a pasted snippet, as a person uses it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from browser.conftest import PHONE, OpenPage
+from playwright.sync_api import Locator, Page, expect
+
+from convt_trace.gallery import EXAMPLES
+from convt_trace.snippet import LIMITS
+
+QUESTION, ANSWER = EXAMPLES["question"].source, EXAMPLES["answer"].source
+
+#: Texts that are refused, and a word of the sentence that says so.
+HOSTILE = {
+    "().__class__.__bases__[0].__subclasses__()": "__bases__",
+    "open('/etc/passwd').read()": "open",
+    "import os\nos.system('true')": "os",
+    "while True:\n    pass": "more than",
+    "x = 9 ** 9 ** 9": "whole number",
+    "import torch\ntorch.zeros(60000, 60000)": "elements",
+    "(" * 5000: "",
+    "x = '![a](https://example.com/a.png)'.nothing": "nothing",
+}
+
+
+def editor(page: Page) -> Locator:
+    return page.get_by_label("Your snippet")
+
+
+def open_at(page: Page, path: str = "/Explain") -> Page:
+    page.goto(path)
+    expect(editor(page)).to_be_visible(timeout=60_000)
+    return page
+
+
+def explain(page: Page, text: str, key: str = "Control+Enter") -> None:
+    """Put a text in the place of the one that is there, as pasting does, and press the key."""
+    editor(page).fill(text)
+    editor(page).press(key)
+
+
+def pick(page: Page, name: str) -> None:
+    """Choose an example of the gallery."""
+    page.get_by_role("radio", name=EXAMPLES[name].title, exact=True).click()
+
+
+def answer(page: Page) -> Locator:
+    return page.locator("[class*=st-key-answer_]")
+
+
+def numbers(page: Page, panel: str) -> list[str]:
+    return page.locator(f"figure[data-panel={panel}] .ct-number").all_text_contents()
+
+
+def last_step(page: Page) -> None:
+    page.get_by_role("button", name="Last step", exact=True).click()
+
+
+def reads(page: Page, panel: str, wanted: list[str]) -> None:
+    cells = page.locator(f"figure[data-panel={panel}] .ct-number:not(:empty)")
+    expect(cells).to_have_text(wanted)
+
+
+def test_the_question_is_explained_at_one_key(page: Page) -> None:
+    open_at(page)
+    explain(page, QUESTION.replace("layer", "up"))
+    expect(page.get_by_text("print(up(x))").last).to_be_visible()
+    expect(answer(page)).to_contain_text("y[0,0:2,0] = 2 * dot([1,1,1], [2,1,1]) = 8")
+    expect(answer(page)).to_contain_text("y[0,2:4,0] = 2 * dot([1,1,2], [2,1,1]) = 10")
+    expect(page.get_by_text("grad_fn=<ConvolutionBackward0>")).to_be_visible()
+    reads(page, "torch", ["8", "8", "10", "10"])
+    last_step(page)
+    expect(page.locator("figure[data-panel=output]")).to_contain_text("10")
+
+
+def test_somebody_new_sees_the_question_explained(page: Page) -> None:
+    open_at(page)
+    expect(editor(page)).to_have_value(QUESTION)
+    expect(answer(page)).to_contain_text("= 10")
+
+
+def test_the_button_runs_it_too_and_calls_are_tabs(page: Page) -> None:
+    open_at(page)
+    editor(page).fill(ANSWER + "\n")
+    expect(page.get_by_text("changed since it was explained")).to_be_visible()
+    page.get_by_role("button", name="Explain", exact=True).click()
+    expect(answer(page)).to_contain_text("dot([2,1,1], [5,1,1]) = 12")
+    reads(page, "torch", ["12", "9"])
+    page.get_by_role("tab", name="line 7: conv1d").click()
+    expect(answer(page)).to_contain_text("y[0,0,1] = dot([1,1,3], [1,1,5]) = 17")
+    expect(answer(page)).to_contain_text("The kernel is not flipped here")
+    expect(page.get_by_text("changed since it was explained")).to_be_hidden()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_of_the_gallery_opens(page: Page, name: str) -> None:
+    open_at(page)
+    pick(page, name)
+    expect(editor(page)).to_have_value(EXAMPLES[name].source)
+    if name == "class":
+        expect(page.get_by_text("and nothing here calls it")).to_be_visible()
+    else:
+        expect(answer(page)).to_contain_text("y[")
+        expect(page.locator("figure[data-panel=torch]")).to_be_visible()
+
+
+def test_a_generator_of_full_size_opens_at_its_last_layer(page: Page) -> None:
+    open_at(page, "/Explain?example=dcgan")
+    page.get_by_role("tab").last.click()
+    expect(page.get_by_text("y (1, 3, 64, 64)")).to_be_visible()
+    expect(page.locator("figure[data-panel=torch]")).to_be_visible()
+    expect(page.get_by_text("equals torch within float32 rounding")).to_be_visible()
+
+
+def test_a_class_that_nobody_calls_runs_on_a_shape(page: Page) -> None:
+    open_at(page, "/Explain?example=class")
+    expect(page.get_by_text("Line 8 defines")).to_contain_text("nothing here calls it")
+    page.get_by_label("Up(channels, out_channels)", exact=True).fill("4, 2")
+    page.get_by_label("shape of x", exact=True).fill("1, 4, 3, 3")
+    page.get_by_label("shape of skip", exact=True).fill("1, 2, 6, 6")
+    page.get_by_role("button", name="Run it").click()
+    expect(page.get_by_role("tab", name="line 12: conv_transpose2d")).to_be_visible()
+    expect(page.get_by_text("One sample")).to_be_visible()
+    expect(page.get_by_label("shape of x", exact=True)).to_have_value("1, 4, 3, 3")
+    page.get_by_label("shape of x", exact=True).fill("one")
+    page.get_by_role("button", name="Run it").click()
+    expect(page.get_by_text("A shape is whole numbers")).to_be_visible()
+
+
+def test_an_error_marks_its_line_and_keeps_text_and_answers(page: Page) -> None:
+    open_at(page)
+    source = EXAMPLES["channels"].source + "# mine\n"
+    explain(page, source)
+    expect(page.get_by_text("expected input[1, 8, 10, 10] to have 16 channels")).to_be_visible()
+    expect(page.get_by_text("The layer takes 16 input channels")).to_be_visible()
+    expect(page.locator(".pce-line.ce-error")).to_have_text(re.compile("second = layer"))
+    expect(editor(page)).to_have_value(source)
+    expect(answer(page)).to_contain_text("y[0,0,")
+    # Another text is not what the mark was about.
+    editor(page).press("End")
+    editor(page).type(" ")
+    expect(page.locator(".pce-line.ce-error")).to_have_count(0)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_text_gets_one_sentence(page: Page, text: str) -> None:
+    open_at(page)
+    expect(answer(page)).to_be_visible()
+    explain(page, text)
+    said = page.get_by_test_id("stAlert")
+    expect(said).to_have_count(1)
+    expect(said).to_contain_text(HOSTILE[text])
+    expect(answer(page)).to_have_count(0)
+    expect(editor(page)).to_have_value(text)
+
+
+def test_a_text_that_is_too_long_is_kept_and_counted(page: Page) -> None:
+    open_at(page)
+    text = "# " + "x" * LIMITS.source_chars
+    explain(page, text)
+    expect(page.get_by_text("2 characters more than the 20,000 that are read")).to_be_visible()
+    expect(page.get_by_test_id("stAlert")).to_have_count(1)
+    expect(editor(page)).to_have_value(text)
+
+
+def test_a_reload_keeps_the_text_and_its_answer(page: Page) -> None:
+    open_at(page)
+    source = ANSWER.replace("3]]]", "4]]]")
+    explain(page, source)
+    expect(answer(page)).to_contain_text("= 10")
+    page.reload()
+    expect(editor(page)).to_have_value(source)
+    expect(answer(page)).to_contain_text("= 10")
+
+
+def test_a_reload_keeps_what_was_only_typed(page: Page) -> None:
+    open_at(page, "/Explain?example=answer")
+    expect(answer(page)).to_be_visible()
+    editor(page).fill("x = 1  # not done yet")
+    page.reload()
+    expect(editor(page)).to_have_value("x = 1  # not done yet")
+
+
+def test_another_page_and_back_keeps_the_text(page: Page) -> None:
+    open_at(page)
+    explain(page, ANSWER + "# mine")
+    expect(answer(page)).to_contain_text("= 12")
+    editor(page).fill(ANSWER + "# mine, and more")
+    sidebar = page.get_by_test_id("stSidebar")
+    sidebar.get_by_role("link", name="Playground").click()
+    expect(page.get_by_text("Start from")).to_be_visible()
+    sidebar.get_by_role("link", name="Explain").click()
+    expect(editor(page)).to_have_value(ANSWER + "# mine, and more")
+    expect(answer(page)).to_contain_text("= 12")
+
+
+def test_an_example_can_be_undone(page: Page) -> None:
+    open_at(page)
+    explain(page, ANSWER + "# mine")
+    expect(answer(page)).to_contain_text("= 12")
+    pick(page, "dcgan")
+    expect(editor(page)).to_have_value(EXAMPLES["dcgan"].source)
+    page.get_by_role("button", name="Back to your own text").click()
+    expect(editor(page)).to_have_value(ANSWER + "# mine")
+    expect(answer(page)).to_contain_text("= 12")
+
+
+def test_a_cell_is_asked_for_by_a_click_and_by_its_place(page: Page) -> None:
+    open_at(page, "/Explain?example=answer")
+    expect(page.get_by_text("x[0,0,0] * w[0,0,2] = 2 * 5 = 10")).to_be_visible()
+    cells = page.locator("figure[data-panel=torch] .ct-number")
+    expect(cells).to_have_count(2)
+    cells.nth(1).scroll_into_view_if_needed()
+    box = cells.nth(1).bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.get_by_text("x[0,0,1] * w[0,0,2] = 1 * 5 = 5")).to_be_visible()
+    place = page.get_by_label("L", exact=True)
+    expect(place).to_have_value("1")
+    place.fill("0")
+    place.press("Enter")
+    expect(page.get_by_text("x[0,0,0] * w[0,0,2] = 2 * 5 = 10")).to_be_visible()
+
+
+def test_numbers_that_differ_are_named(page: Page, tmp_path: Path) -> None:
+    open_at(page, "/Explain?example=answer")
+    page.get_by_text("I got something else.").click()
+    page.get_by_label("Numbers", exact=True).fill("tensor([[[ 8., 17.]]])")
+    page.get_by_role("button", name="What are these?").click()
+    expect(page.get_by_text("the kernel not flipped")).to_be_visible()
+    np.save(tmp_path / "mine.npy", np.array([12.0, 9.0]))
+    page.locator("input[type=file]").set_input_files(tmp_path / "mine.npy")
+    page.get_by_role("button", name="What are these?").click()
+    expect(page.get_by_text("the kernel not flipped")).to_be_hidden()
+    page.get_by_role("button", name=re.compile("Remove|Delete|Clear")).first.click()
+    page.get_by_label("Numbers", exact=True).fill("eight")
+    page.get_by_role("button", name="What are these?").click()
+    expect(page.get_by_test_id("stAlert")).to_be_visible()
+
+
+def test_the_whole_story_is_copied_as_markdown(open_page: OpenPage) -> None:
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    open_at(page)
+    page.get_by_text("The whole story").click()
+    buttons = page.get_by_role("button", name="Copy as Markdown")
+    expect(buttons).to_have_count(2)
+    buttons.last.click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    text: Any = page.evaluate("navigator.clipboard.readText()")
+    assert "**Shapes.**" in text and "$$" in text and "= 2 * dot([1,1,2], [2,1,1]) = 10" in text
+
+
+def test_a_case_opens_in_the_playground(page: Page) -> None:
+    open_at(page, "/Explain?example=answer")
+    page.get_by_role("link", name="Open in the playground").click()
+    expect(page.get_by_text("nn.ConvTranspose1d(1, 1, 3, padding=2, bias=False)")).to_be_visible()
+    reads(page, "torch", ["12", "9"])
+
+
+def test_in_the_dark_the_words_are_bright(dark: Page) -> None:
+    open_at(dark)
+    expect(dark.locator(".ce.ce-night")).to_be_visible()
+    keyword = dark.locator(".token.keyword").first
+    expect(keyword).to_have_css("color", "rgb(255, 123, 114)")
+
+
+def test_a_phone_shows_everything_in_one_column(open_page: OpenPage) -> None:
+    page = open_page(**PHONE)
+    open_at(page)
+    page.get_by_role("button", name="Explain", exact=True).tap()
+    expect(answer(page)).to_contain_text("= 10")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= PHONE["viewport"]["width"]
+    editor_box, answer_box = editor(page).bounding_box(), answer(page).bounding_box()
+    assert editor_box is not None and answer_box is not None
+    assert editor_box["y"] < answer_box["y"]
+
+
+def test_the_limits_are_stated(page: Page) -> None:
+    open_at(page)
+    page.get_by_role("button", name="What is read").click()
+    expect(page.get_by_text(f"{LIMITS.source_chars:,} characters")).to_be_visible()
