@@ -27,9 +27,10 @@ def load() -> None:
     """Open what the address says, where it is not what the page wrote there."""
     state = st.session_state
     query = address.changed()
+    # Said once: what a file or a link had wrong is over with the next thing that somebody does.
+    state.problem = state.pop("complaint", "")
     if query is None and "linked" in state:
         return
-    state.problem = ""
     try:
         ours = any(name in NAMES for name in query or {})
         linked = from_link(query or {}) if ours else Linked(QUESTION.case(), QUESTION)
@@ -63,9 +64,8 @@ def show_file(data: bytes) -> None:
     try:
         case = Case.from_json(data)
     except (Unreadable, ValueError) as error:
-        st.session_state.problem = f"This file cannot be opened: {error}"
+        st.session_state.complaint = f"This file cannot be opened: {error}"
         return
-    st.session_state.problem = ""
     show(replace(_settled(case), page="playground"))
 
 
