@@ -82,7 +82,6 @@ LESSON: tuple[Step, ...] = (
         (0, 0, 1),
         4,
         _one(1, 3, _line(2), _W),
-        claims={"2": (0, 0, 0), "4": (0, 0, 2)},
     ),
     Step(
         "Stamps overlap and add up",
@@ -140,7 +139,6 @@ LESSON: tuple[Step, ...] = (
         (0, 2, 0),
         5,
         QUESTION,
-        claims={"8": (0, 0, 0)},
     ),
     Step(
         "The kernel, read backwards",

@@ -39,6 +39,7 @@ def test_a_question_has_an_answer_that_the_text_does_not_give(step: Step):
 def test_a_claim_is_torchs_number(step: Step):
     for said, cell in step.claims.items():
         assert float(torch_output(step)[cell]) == float(said)
+        assert re.search(rf"\b{said}\b", step.text)
 
 
 @pytest.mark.parametrize("step", STEPS)

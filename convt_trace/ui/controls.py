@@ -90,7 +90,8 @@ def _presets(settings: Settings) -> None:
     st.selectbox(
         "Start from", list(titles), format_func=titles.__getitem__, key="preset", on_change=chosen
     )
-    if st.session_state.preset != OWN:
+    # A note may name the output, which may be hidden.
+    if st.session_state.preset != OWN and st.session_state.opening.hide is None:
         st.caption(PRESETS[st.session_state.preset].note)
 
 

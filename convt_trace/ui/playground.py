@@ -36,7 +36,7 @@ def case_of(settings: Settings) -> Case:
 def page() -> None:
     """Draw the page."""
     opened.load()
-    bare = st.context.is_embedded or opened.is_presented()
+    bare = bool(st.context.is_embedded) or opened.is_presented()
     shell.page("Playground", bare=bare)
     if st.session_state.problem:
         st.warning(st.session_state.problem, icon=":material/link_off:")

@@ -218,6 +218,18 @@ def test_what_is_hidden_is_nowhere(page: Page, order: str) -> None:
     expect(page.get_by_role("tab", name="Trace table")).to_be_visible()
 
 
+def test_no_note_beside_the_player_tells_what_is_hidden(page: Page) -> None:
+    player = PlayerPage(page)
+    expect(page.get_by_text("My layer printed")).to_be_visible()
+    player.press("h")
+    expect(predict(page)).to_be_visible()
+    expect(page.get_by_text("My layer printed")).to_have_count(0)
+    page.goto(link(PRESETS["pair"].settings, hidden=0))
+    player.settled(FIRST)
+    assert set(player.numbers("torch")) == {"?"}
+    expect(page.get_by_test_id("stMain")).not_to_contain_text(re.compile(r"\b12\b.*\b9\b"))
+
+
 def test_from_a_step_on_only_what_is_not_done_is_hidden(page: Page) -> None:
     player = PlayerPage(page)
     player.seek(36)  # the first group is done

@@ -474,4 +474,6 @@ def test_focus_is_seen(page: Page) -> None:
     player.press("Tab")
     expect(player.slider).to_be_focused()
     player.press("Tab")
+    expect(player.button("Share")).to_be_focused()
+    player.press("Tab")
     expect(page.get_by_label("Unit of a step")).to_be_focused()
