@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from snippet import real
 
 from convt_trace.gallery import EXAMPLES
 from convt_trace.handover import settings_of
 from convt_trace.positional import warnings_of
 from convt_trace.settings import SettingsError, from_query, to_query
 from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet
-from snippet import real
 
 
 def read(source: str, run: Run | None = None) -> tuple[Reading, SnippetError | None]:
