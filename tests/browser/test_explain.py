@@ -120,7 +120,7 @@ def test_a_generator_of_full_size_opens_at_its_last_layer(page: Page) -> None:
         page.get_by_role("button", name="Explain", exact=True).click()
     last.click()
     expect(page.get_by_text("y (1, 3, 64, 64)")).to_be_visible()
-    expect(page.locator("figure[data-panel=torch]")).to_be_visible()
+    expect(page.get_by_label("torch's output, shape (1, 3, 64, 64)")).to_be_visible()
     expect(page.get_by_text("equals torch within float32 rounding")).to_be_visible()
 
 
