@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
+from convt_trace.case import Case
+from convt_trace.link import from_link
 from convt_trace.player.scene import View, read_message, scene
-from convt_trace.settings import PRESETS, Settings, from_query
+from convt_trace.settings import PRESETS
 from live_app import ROOT, App, chromium, running
 
 ONE = {"dims": "2d", "groups": "1", "in_channels": "1", "out_channels": "1", "weight": "integers:2"}
@@ -87,22 +89,17 @@ def fresh(browser: Browser, url: str) -> Iterator[Page]:
     context.close()
 
 
-def settings_of(query: dict[str, str]) -> Settings:
-    """Return the settings of a query of this script."""
-    return from_query(query)[0]
-
-
 def payload() -> None:
     """Print what a window's columns take per MAC."""
     print("The message, bytes per MAC of the window, and in all")
-    cases = {
-        "the question": PRESETS["question"].settings,
-        "5x5 -> 13x13": settings_of(SMALL),
-        "16x16 -> 33x33": settings_of(LARGE),
-        "DCGAN, one window": PRESETS["dcgan"].settings,
+    cases: dict[str, Case] = {
+        "the question": PRESETS["question"].settings.case(),
+        "5x5 -> 13x13": from_link(SMALL).case,
+        "16x16 -> 33x33": from_link(LARGE).case,
+        "DCGAN, one window": PRESETS["dcgan"].settings.case(),
     }
-    for name, settings in cases.items():
-        message = scene(settings.case(), View())
+    for name, case in cases.items():
+        message = scene(case, View())
         header, columns = read_message(message)
         rows = header["window"]["stop"] - header["window"]["start"]
         per_row = sum(columns[column].nbytes for column in ROW_COLUMNS) / rows
@@ -183,27 +180,34 @@ def sliders(browser: Browser, app: App, blank: App) -> None:
     """Print what a slider move takes: until the picture, and of the server's CPU."""
     print("A slider move on the question's case")
     with fresh(browser, blank.url) as page:
-        theirs = move(page, "n", lambda value: f"value {value}", range(4, 14))
+        theirs = move(page, "n", lambda value: page.get_by_text(f"value {value}"), range(4, 14))
     with fresh(browser, app.url) as page:
         plotted(page)
         before = cpu_seconds(app.pid)
-        # Stride 2, 3, ...: the caption's output size follows.
-        ours = move(page, "stride", lambda stride: f"y (1, 4, {2 * stride - 1})", range(2, 9))
+        # Stride 2, 3, ...: the picture's own output size follows.
+        output = page.locator("[data-panel=output] figcaption")
+        ours = move(
+            page,
+            "stride",
+            lambda stride: output.filter(has_text=f"(1, 4, {2 * stride - 1})"),
+            range(2, 9),
+        )
         used = (cpu_seconds(app.pid) - before) / 7
     row("blank page", f"{1000 * theirs:.0f} ms")
     row("to the picture", f"{1000 * ours:.0f} ms", f"{ours / theirs:.2f}x; aim 1.5x")
     row("CPU of the server", f"{1000 * used:.0f} ms", "limit 60 ms")
 
 
-def move(page: Page, name: str, shown: Callable[[int], str], values: range) -> float:
+def move(page: Page, name: str, shown: Callable[[int], Locator], values: range) -> float:
     """Return the median seconds from a press of the right arrow on a slider to what it changes."""
-    slider = page.get_by_role("slider", name=name, exact=True)
+    # Streamlit says a slider's label twice.
+    slider = page.get_by_role("slider", name=f"{name} {name}", exact=True)
     slider.focus()
     took = []
     for value in values:
         start = time.perf_counter()
         slider.press("ArrowRight")
-        page.get_by_text(shown(value)).first.wait_for()
+        shown(value).first.wait_for()
         took.append(time.perf_counter() - start)
     return median(took)
 

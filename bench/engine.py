@@ -108,9 +108,9 @@ def write_once(macs: Macs) -> list[np.ndarray]:
     return written
 
 
-def read_against_write(order: str) -> tuple[int, float, float]:
-    """Return the MACs of a 4-million-MAC trace, the seconds to read and to write its columns."""
-    t = layer(32, 32, 16, order)
+def read_against_write(channels: int, size: int, order: str) -> tuple[int, float, float]:
+    """Return the MACs of a trace, the seconds to read and to write its columns."""
+    t = layer(channels, channels, size, order)
     everything = t[:]
     reading = seconds(lambda: t[:])
     return len(t), reading, seconds(lambda: write_once(everything))
@@ -147,16 +147,19 @@ def report() -> str:
     for order in ORDERS:
         ours, theirs = rates(order)
         lines.append(f"  {order:<10}{ours / 1e6:>12.2f}{theirs / 1e6:>12.2f}{ours / theirs:>9.1f}x")
-    lines += ["", "Every column of ConvTranspose2d(32, 32, 4, 2, 1) on 16x16, milliseconds"]
-    lines.append(
-        f"  {'order':<10}{'MACs':>12}{'read':>12}{'write once':>12}{'ratio':>10}"
-        f"   limit {LIMIT}x, aim {AIM}x"
-    )
-    for order in ORDERS:
-        macs, read, write = read_against_write(order)
+    for channels, size in ((32, 16), (1, 512)):
+        name = f"ConvTranspose2d({channels}, {channels}, 4, 2, 1) on {size}x{size}"
+        lines += ["", f"Every column of {name}, milliseconds"]
         lines.append(
-            f"  {order:<10}{macs:>12,}{read * 1e3:>12.1f}{write * 1e3:>12.1f}{read / write:>9.2f}x"
+            f"  {'order':<10}{'MACs':>12}{'read':>12}{'write once':>12}{'ratio':>10}"
+            f"   limit {LIMIT}x, aim {AIM}x"
         )
+        for order in ORDERS:
+            macs, read, write = read_against_write(channels, size, order)
+            lines.append(
+                f"  {order:<10}{macs:>12,}{read * 1e3:>12.1f}{write * 1e3:>12.1f}"
+                f"{read / write:>9.2f}x"
+            )
     lines += ["", "ConvTranspose2d(512, 256, 4, 2, 1) on 16x16, 536,870,912 MACs, milliseconds"]
     measured = {order: gigantic(order) for order in ORDERS}
     lines.append(f"  {'':<30}{'scatter':>12}{'gather':>12}")

@@ -10,6 +10,7 @@ from convt_trace.layer import Geometry, Layer
 from convt_trace.trace import Mac, Macs, Trace, trace
 
 if TYPE_CHECKING:
+    from convt_trace.link import from_link, to_link
     from convt_trace.reference import Verdict, compare, record, torch_output
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "Trace",
     "Verdict",
     "compare",
+    "from_link",
     "record",
+    "to_link",
     "torch_output",
     "trace",
 ]
@@ -34,4 +37,8 @@ def __getattr__(name: str) -> Any:
         from convt_trace import reference
 
         return getattr(reference, name)
+    if name in ("from_link", "to_link"):
+        from convt_trace import link
+
+        return getattr(link, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

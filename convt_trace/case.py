@@ -163,6 +163,37 @@ class Case:
                 mark.update(np.ascontiguousarray(tensor).view(np.uint8).data)
         return mark.hexdigest()
 
+    def to_json(self) -> str:
+        """Return the case as a JSON file, described in ``docs/case-file.md``."""
+        from convt_trace.files import to_json
+
+        return to_json(self)
+
+    @staticmethod
+    def from_json(text: str | bytes) -> Case:
+        """Return the case of a JSON file; raises `convt_trace.files.FileError` for any other text.
+
+        >>> case = Case.of([[[2.0, 1.0]]], [[[1.0, 5.0]]])
+        >>> Case.from_json(case.to_json()) == case
+        True
+        """
+        from convt_trace.files import from_json
+
+        return from_json(text)
+
+    def to_html(self, **options: Any) -> str:
+        """Return a page that plays this case with no server and no network: `export.to_html`."""
+        from convt_trace.export import to_html
+
+        return to_html(self, **options)
+
+    def _repr_html_(self) -> str | None:
+        try:
+            from convt_trace.export import notebook
+        except ImportError:  # the player needs torch and plotly; the engine does not
+            return None
+        return notebook(self)
+
     def line(self) -> str:
         """Return the layer as one line of PyTorch."""
         constructor = f"nn.{self.layer}"

@@ -7,9 +7,8 @@ the same way, so a tensor travels as its recipe and comes out the same everywher
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from math import prod
 from typing import Any
 
@@ -261,7 +260,7 @@ def nearest(value: int, choices: Sequence[int]) -> int:
     return min(choices, key=lambda choice: (abs(choice - value), -choice))
 
 
-def _settings(
+def layer_settings(
     dims: int, channels: tuple[int, int], size: int, kernel: int, **others: object
 ) -> Settings:
     """Return settings with torch's defaults for what is not given; one number serves every axis."""
@@ -289,7 +288,7 @@ def _settings(
 
 
 #: The question this project began with, and its first picture.
-QUESTION = _settings(
+QUESTION = layer_settings(
     1,
     (4, 4),
     size=3,
@@ -329,7 +328,7 @@ PRESETS: dict[str, Preset] = {
         "conv1d and conv_transpose1d",
         "The same signal and kernel, plain and transposed. A plain convolution does not flip the "
         "kernel; the transposed one does, and with padding=2 as many cells are left.",
-        _settings(
+        layer_settings(
             1,
             (1, 1),
             size=4,
@@ -343,12 +342,12 @@ PRESETS: dict[str, Preset] = {
         "Stride 2: upsampling in 2-D",
         "A stride of 2 sets the stamps two cells apart, so 5 x 5 becomes 11 x 11. Where stamps "
         "overlap, sums pile up: that is the checkerboard.",
-        _settings(2, (1, 1), size=5, kernel=3, stride=2),
+        layer_settings(2, (1, 1), size=5, kernel=3, stride=2),
     ),
     "dcgan": Preset(
         "A DCGAN layer at full size",
         "537 million MACs. The first and the last channels are shown; sums hold all of them.",
-        _settings(
+        layer_settings(
             2,
             (512, 256),
             size=16,
@@ -363,7 +362,7 @@ PRESETS: dict[str, Preset] = {
         "Depthwise bilinear upsampling",
         "groups = in_channels: every channel keeps to itself, and the kernel is a tent. The output "
         "is the input, twice as large, interpolated.",
-        _settings(
+        layer_settings(
             2,
             (3, 3),
             size=4,
@@ -377,18 +376,20 @@ PRESETS: dict[str, Preset] = {
     "dilation": Preset(
         "Dilation: taps spread apart",
         "dilation=3 puts two empty cells between taps: a kernel of 3 reaches over 7 cells.",
-        _settings(1, (1, 1), size=5, kernel=3, dilation=3),
+        layer_settings(1, (1, 1), size=5, kernel=3, dilation=3),
     ),
     "output_padding": Preset(
         "output_padding: one more row",
         "The row that output_padding adds is not filled with zeros: the window is one larger, and "
         "real sums land there.",
-        _settings(2, (1, 1), size=3, kernel=3, stride=2, padding=1, output_padding=1, bias=True),
+        layer_settings(
+            2, (1, 1), size=3, kernel=3, stride=2, padding=1, output_padding=1, bias=True
+        ),
     ),
     "volume": Preset(
         "3-D, slice by slice",
         "ConvTranspose3d: every channel is drawn as its depth slices, from left to right.",
-        _settings(3, (2, 1), size=2, kernel=2, stride=2),
+        layer_settings(3, (2, 1), size=2, kernel=2, stride=2),
     ),
 }
 
@@ -398,22 +399,12 @@ PER_AXIS = ("size", "kernel", "stride", "dilation", "output_padding", "padding")
 _FILLS = ("x", "weight", "offset")
 
 
-def to_query(settings: Settings) -> dict[str, str]:
-    """Return settings as URL parameters, those that differ from the question's only.
+def written(settings: Settings) -> dict[str, str]:
+    """Return every setting as a short text; equal texts are equal settings.
 
-    Examples
-    --------
-    >>> to_query(QUESTION)
-    {}
-    >>> to_query(replace(QUESTION, padding=(1,), x=Fill("integers", seed=7)))
-    {'padding': '1', 'x': 'integers:7'}
+    >>> written(QUESTION)["x"]
+    'numbers:1,1,1,1,1,1,1,1,2,1,1,2'
     """
-    return {
-        name: text for name, text in _written(settings).items() if text != _written(QUESTION)[name]
-    }
-
-
-def _written(settings: Settings) -> dict[str, str]:
     texts = {"dims": f"{settings.dims}d"}
     texts |= {name: str(getattr(settings, name)) for name in _WHOLE}
     for name in PER_AXIS:
@@ -434,98 +425,27 @@ def write_fill(fill: Fill) -> str:
     return f"{fill.recipe}:{fill.seed}" if fill.recipe in SEEDED else fill.recipe
 
 
-def read_fill(text: str, name: str) -> Fill:
-    """Return the fill that `write_fill` wrote.
+def settable(settings: Settings) -> Settings:
+    """Return settings that the controls hold: what is out of their range is the question's.
 
-    Raises
-    ------
-    SettingsError
-        When there is no such recipe, or its numbers or seed cannot be read.
+    >>> settable(replace(QUESTION, stride=(99,), padding=(9,))).stride
+    (1,)
     """
-    recipe, _, rest = text.partition(":")
-    if recipe not in RECIPES:
-        raise SettingsError(
-            f"{name}={text[:40]!r} names no way to fill a tensor: use one of {', '.join(RECIPES)}."
-        )
-    if recipe == "numbers":
-        return Fill(recipe, read_numbers(rest, name))
-    if recipe in SEEDED:
-        return Fill(recipe, seed=_whole(rest or "0", f"{name}'s seed", 0, MOST_SEED))
-    return Fill(recipe)
-
-
-def from_query(query: Mapping[str, str]) -> tuple[Settings, list[str]]:
-    """Return the settings in URL parameters, and a sentence for each that could not be used.
-
-    What is missing or cannot be used is the question's; a combination that torch refuses is moved
-    to the nearest one that it takes.
-
-    Examples
-    --------
-    >>> settings, problems = from_query({"padding": "1", "stride": "fast"})
-    >>> settings.padding, problems
-    ((1,), ["stride='fast' is not a whole number from 1 to 8; 1 is used instead."])
-    """
-    problems: list[str] = []
-
-    def read(name: str, reader: Callable[[str], Any], default: Any, said: str) -> Any:
-        try:
-            return reader(query[name]) if name in query else default
-        except SettingsError as error:
-            problems.append(f"{str(error).rstrip('.')}; {said} is used instead.")
-            return default
-
-    dims = read("dims", _dims, QUESTION.dims, f"{QUESTION.dims}d")
-    values: dict[str, Any] = {}
-    for name in _WHOLE:
-        most = {"batch": MOST_BATCH, "groups": MOST_GROUPS}.get(name, MOST_CHANNELS)
-        default = getattr(QUESTION, name)
-        values[name] = read(
-            name, partial(_whole, name=name, low=1, high=most), default, str(default)
-        )
+    found: dict[str, Any] = {}
     for name in PER_AXIS:
+        low, high = axis_range(name, settings.dims)
         default = getattr(QUESTION, name)[0]
-        reader = partial(_axes, name=name, dims=dims)
-        values[name] = read(name, reader, (default,) * dims, str(default))
-    values["bias"] = read("bias", _yes, QUESTION.bias, "no")
+        found[name] = tuple(
+            value if low <= value <= high else default for value in getattr(settings, name)
+        )
+    most = {"batch": MOST_BATCH, "groups": MOST_GROUPS}
+    for name in _WHOLE:
+        fits = 1 <= getattr(settings, name) <= most.get(name, MOST_CHANNELS)
+        found[name] = getattr(settings if fits else QUESTION, name)
     for name in _FILLS:
-        default = getattr(QUESTION, name)
-        values[name] = read(name, partial(read_fill, name=name), default, write_fill(default))
-    wanted = Settings(**values)
-    settings = nearest_valid(wanted)
-    for name in (*_WHOLE, *PER_AXIS):
-        if getattr(wanted, name) != getattr(settings, name) and name in query:
-            problems.append(
-                f"{name}={query[name][:40]} does not go with the other settings; "
-                f"{_written(settings)[name]} is used instead."
-            )
-    return settings, problems
-
-
-def _dims(text: str) -> int:
-    if text not in ("1d", "2d", "3d"):
-        raise SettingsError(f"dims={text[:40]!r} is not 1d, 2d or 3d")
-    return int(text[0])
-
-
-def _yes(text: str) -> bool:
-    if text not in ("yes", "no"):
-        raise SettingsError(f"bias={text[:40]!r} is neither yes nor no")
-    return text == "yes"
-
-
-def _whole(text: str, name: str, low: int, high: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 6 and low <= int(text) <= high):
-        raise SettingsError(f"{name}={text[:40]!r} is not a whole number from {low} to {high}")
-    return int(text)
-
-
-def _axes(text: str, name: str, dims: int) -> Ints:
-    low, high = axis_range(name, dims)
-    values = tuple(_whole(part, name, low, high) for part in text.split(",")[:4])
-    if len(values) not in (1, dims):
-        raise SettingsError(f"{name}={text[:40]!r} has {len(values)} numbers for {dims} dimensions")
-    return values * dims if len(values) == 1 else values
+        fill: Fill = getattr(settings, name)
+        found[name] = fill if 0 <= fill.seed <= MOST_SEED else replace(fill, seed=0)
+    return nearest_valid(replace(settings, **found))
 
 
 def axis_range(name: str, dims: int) -> tuple[int, int]:

@@ -17,7 +17,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convt_trace.arrays import as_array, scalar_type, wide
-from convt_trace.blocks import Columns, add_block, add_up, gather_blocks, pairs_of, scatter_blocks
+from convt_trace.blocks import (
+    Columns,
+    add_in_order,
+    add_up,
+    gather_blocks,
+    pairs_of,
+    scatter_blocks,
+)
 from convt_trace.errors import LayerError
 from convt_trace.layer import ORDERS, Geometry, Index, Ints, Layer, Pick, whole
 
@@ -215,6 +222,11 @@ class Trace(Sequence[Mac]):
             self.x, self.weight, self.bias, self.geometry, self.order, chosen, self.unbatched
         )
 
+    @property
+    def picks_all(self) -> bool:
+        """Whether the trace walks through every MAC of the layer."""
+        return self._whole
+
     # -- counting -------------------------------------------------------------------------------
 
     def __len__(self) -> int:
@@ -314,6 +326,19 @@ class Trace(Sequence[Mac]):
         frame.index = pd.RangeIndex(start, stop)
         return frame
 
+    def to_html(self, **options: Any) -> str:
+        """Return a page that plays this trace with no server and no network: `export.to_html`."""
+        from convt_trace.export import to_html, walked
+
+        return to_html(*walked(self), **options)
+
+    def _repr_html_(self) -> str | None:
+        try:
+            from convt_trace.export import notebook, walked
+        except ImportError:  # the player needs torch and plotly; the engine does not
+            return None
+        return notebook(*walked(self))
+
     def sums(self, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]) -> np.ndarray:
         """Return the whole sums of canvas cells, before the bias, exactly as the last MAC leaves them.
 
@@ -382,7 +407,7 @@ class Trace(Sequence[Mac]):
     def output_sums(self) -> np.ndarray:
         """The sums that make the output, wide (float64 or int64), without the bias: (N, C_out, *L_out)."""
         canvas = (
-            self._add_in_order()
+            add_in_order(self.geometry, self._x, self._weight)
             if self.macs <= SEQUENTIAL_MACS
             else add_up(self.geometry, self._x, self._weight)
         )
@@ -581,19 +606,6 @@ class Trace(Sequence[Mac]):
         columns = read(self.geometry, self._x, self._weight, first, last)
         cut = slice(start - first * block, stop - first * block)
         return Macs(*(getattr(columns, field.name)[cut] for field in fields(columns)))
-
-    def _add_in_order(self) -> np.ndarray:
-        """Return the canvas of every item and channel, added exactly as the running sums are."""
-        geometry = self.geometry
-        blocks = [
-            [
-                add_block(geometry, self._x, self._weight, (n, group))
-                for group in range(geometry.layer.groups)
-            ]
-            for n in range(geometry.batch)
-        ]
-        shape = (geometry.batch, geometry.layer.out_channels, *geometry.canvas_size)
-        return np.array(blocks, dtype=self._x.dtype).reshape(shape)
 
 
 def _positions(columns: Sequence[np.ndarray]) -> np.ndarray:

@@ -7,9 +7,8 @@ import pytest
 from snippet import real
 
 from convt_trace.gallery import EXAMPLES
-from convt_trace.handover import settings_of
+from convt_trace.link import LinkError, from_link, to_link
 from convt_trace.positional import warnings_of
-from convt_trace.settings import SettingsError, from_query, to_query
 from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet
 
 
@@ -75,13 +74,10 @@ def assert_same_in_the_playground(call: Call) -> None:
     case = call.case
     assert case is not None
     try:
-        query = to_query(settings_of(case))
-    except SettingsError as reason:
+        query = to_link(case)
+    except LinkError as reason:
         assert str(reason).endswith(".")
         return
-    settings, problems = from_query(query)
-    there = settings.case()
-    assert not problems
-    assert there.parameters == case.parameters
-    np.testing.assert_array_equal(there.weight, case.weight.astype(np.float32))
-    np.testing.assert_array_equal(there.x, case.x.astype(np.float32))
+    linked = from_link(query)
+    assert not linked.problems
+    assert linked.case == case

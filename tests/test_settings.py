@@ -15,6 +15,7 @@ from torch import nn
 
 from convt_trace import LayerError, compare
 from convt_trace import settings as rules
+from convt_trace.link import from_link, to_link
 from convt_trace.settings import (
     MOST_TYPED,
     PER_AXIS,
@@ -252,8 +253,8 @@ def test_a_preset_can_be_set_with_the_controls(name: str):
 
 
 def test_presets_are_all_different():
-    written = [tuple(rules.to_query(preset.settings).items()) for preset in PRESETS.values()]
-    assert len(set(written)) == len(PRESETS)
+    texts = [tuple(rules.written(preset.settings).values()) for preset in PRESETS.values()]
+    assert len(set(texts)) == len(PRESETS)
     assert len({preset.title for preset in PRESETS.values()}) == len(PRESETS)
 
 
@@ -268,46 +269,48 @@ def test_the_presets_outputs_are_those_their_notes_name():
 @moderate
 @given(chosen())
 def test_settings_come_back_from_the_address(settings: Settings):
-    back, problems = rules.from_query(rules.to_query(settings))
-    assert not problems
-    assert rules.to_query(back) == rules.to_query(settings)
-    assert back.case() == settings.case()
+    linked = from_link(to_link(settings))
+    assert not linked.problems
+    assert linked.settings is not None
+    # The address has no bias that is switched off; the rest is the same.
+    kept = settings if settings.bias else replace(settings, offset=QUESTION.offset)
+    assert rules.written(linked.settings) == rules.written(kept)
+    assert linked.case == settings.case()
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_comes_back_from_the_address(name: str):
     settings = PRESETS[name].settings
-    back, problems = rules.from_query(rules.to_query(settings))
-    assert (back.case(), problems) == (settings.case(), [])
+    linked = from_link(to_link(settings))
+    assert (linked.settings, linked.problems) == (settings, ())
 
 
-@pytest.mark.parametrize(
-    "query, said",
-    [
-        ({"padding": "-1"}, "padding='-1'"),
-        ({"padding": "1e9"}, "padding='1e9'"),
-        ({"padding": "99"}, "padding=99 does not go with the other settings; 2 is used"),
-        ({"stride": "2,2"}, "has 2 numbers for 1 dimensions"),
-        ({"dims": "4d"}, "dims='4d'"),
-        ({"groups": "3"}, ""),
-        ({"in_channels": "5"}, "in_channels=5 does not go"),
-        ({"bias": "maybe"}, "neither yes nor no"),
-        ({"x": "random"}, "names no way to fill a tensor"),
-        ({"x": "numbers:1,zwei"}, "number 2 reads 'zwei'"),
-        ({"weight": "integers:-3"}, "weight's seed"),
-        ({"size": "٣"}, "size='٣'"),
-    ],
-)
-def test_an_address_with_a_mistake_gives_a_picture_and_a_sentence(query: dict[str, str], said: str):
-    settings, problems = rules.from_query(query)
-    settings.case()
-    assert said in " ".join(problems)
-    assert all(len(problem) < 250 and "\n" not in problem for problem in problems)
+@moderate
+@given(chosen())
+def test_what_the_controls_hold_is_left_alone(settings: Settings):
+    assert rules.settable(settings) == settings
 
 
-@given(st.dictionaries(st.sampled_from([*PER_AXIS, "dims", "x", "groups", "bias", "?"]), st.text()))
-def test_no_address_at_all_is_an_error(query: dict[str, str]):
-    rules.from_query(query)[0].layer()
+@moderate
+@given(chosen(), st.data())
+def test_wild_settings_become_what_the_controls_hold(settings: Settings, data: st.DataObject):
+    many = st.integers(0, 10**6)
+    wild = replace(
+        settings,
+        **{name: tuple(data.draw(many) for _ in range(settings.dims)) for name in PER_AXIS},
+        batch=data.draw(many),
+        groups=data.draw(many),
+        in_channels=data.draw(many),
+        x=rules.Fill("integers", seed=data.draw(many)),
+    )
+    found = rules.settable(wild)
+    found.layer()
+    assert rules.settable(found) == found
+    assert found.batch <= rules.MOST_BATCH
+    assert found.x.seed <= rules.MOST_SEED
+    for name in PER_AXIS:
+        low, high = rules.axis_range(name, found.dims)
+        assert all(low <= value <= high for value in getattr(found, name))
 
 
 @moderate

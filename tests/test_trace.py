@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strategies import FLOATS, INTEGERS, Drawn, Row, conv_transpose, layers, loop, moderate, spoil
 
 import convt_trace
-from convt_trace import Mac, Macs
+from convt_trace import Mac, Macs, blocks
 from convt_trace.blocks import add_up
 
 ORDERS = ("scatter", "gather")
@@ -135,6 +135,18 @@ def test_any_slice_is_that_slice_of_the_list_of_rows(drawn: Drawn, order: str, s
     chosen = slices.draw(st.slices(len(t)))
     rows = loop(drawn, order)[chosen]
     assert_same(t[chosen], rows)
+
+
+@either_order
+@moderate
+@given(drawn=layers(dtypes=(torch.float64,)), at_once=st.sampled_from([1, 7, 64, 1000]))
+def test_blocks_read_piece_by_piece_are_the_same_rows(drawn: Drawn, order: str, at_once: int):
+    t, rows = drawn.trace(order), loop(drawn, order)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_AT_ONCE", at_once)
+        assert_same(t._whole_blocks(0, len(t)), rows)
+        pieces = t.output_sums.tolist()
+    assert pieces == drawn.trace(order).output_sums.tolist()
 
 
 @either_order

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import streamlit as st
 
 from convt_trace import server
 from convt_trace.case import Case
 from convt_trace.layer import Ints
-from convt_trace.player.scene import View, scene
+from convt_trace.player.scene import Opening, View, opened, scene
 
 # The player's files are served once and kept by the browser (`convt_trace.server`); what travels
 # with every rerun is this loader and the scene.
@@ -48,9 +48,34 @@ _player = _component("convt_trace_player", cells=False)
 _asking_player = _component("convt_trace_asking_player", cells=True)
 
 
+class Shared(NamedTuple):
+    """What a player shows at the moment: told when somebody presses Share, never while stepping.
+
+    Attributes
+    ----------
+    step : int
+    unit : str
+    cell : str
+        The selected cell as links name it, such as "output:0,3,0"; empty for none.
+    hide : int or None
+        The step from which on the output is hidden.
+    """
+
+    step: int
+    unit: str
+    cell: str
+    hide: int | None
+
+
 def player(
-    case: Case, view: View, *, key: str = "player", asked: Callable[[Ints], None] | None = None
-) -> None:
+    case: Case,
+    view: View,
+    opening: Opening | None = None,
+    *,
+    key: str = "player",
+    hidden: Callable[[int | None], None] | None = None,
+    asked: Callable[[Ints], None] | None = None,
+) -> Shared | None:
     """Show a case in the player, at the window that the player last asked for.
 
     Parameters
@@ -58,25 +83,62 @@ def player(
     case : Case
     view : View
         Order, batch item and channels to look at.
+    opening : Opening, optional
+        Where the player opens; with another key it opens anew.
     key : str
         The same key keeps the same player, with its step, from run to run.
+    hidden : callable, optional
+        Called when somebody hides the output from a step on, or with None, shows it.
     asked : callable, optional
         Called with an output cell, as (n, c, *position), when somebody clicks on it.
+
+    Returns
+    -------
+    Shared or None
+        What is on screen, in the run that a press on Share made.
     """
-    wanted = f"{key}_window"
+    opening = opening or Opening()
+    wanted, opened_as = f"{key}_window", f"{key}_opened"
+    if st.session_state.get(opened_as) != opening.key:
+        st.session_state[opened_as] = opening.key
+        st.session_state[wanted] = max(opening.step - 1, 0)
 
     def remember() -> None:
-        number = st.session_state[key].get("window")
-        st.session_state[wanted] = int(number) if isinstance(number, (int, float)) else 0
-
-    data = scene(case, view, st.session_state.get(wanted, 0))
-    if asked is None:
-        _player(key=key, data=data, on_window_change=remember)
-        return
+        st.session_state[wanted] = _whole(st.session_state[key].get("window")) or 0
 
     def tell() -> None:
+        said = st.session_state[key].get("hide")
+        if hidden and isinstance(said, dict):
+            hidden(_whole(said.get("from")))
+
+    def tell_cell() -> None:
         cell = tuple(map(int, re.findall(r"-?\d+", str(st.session_state[key].get("cell")))))
-        if len(cell) == case.dims + 2:
+        if asked and len(cell) == case.dims + 2:
             asked(cell)
 
-    _asking_player(key=key, data=data, on_window_change=remember, on_cell_change=tell)
+    result = (_player if asked is None else _asking_player)(
+        key=key,
+        data=opened(scene(case, view, st.session_state.get(wanted, 0)), opening),
+        on_window_change=remember,
+        on_hide_change=tell,
+        on_share_change=lambda: None,
+        on_cell_change=tell_cell,
+    )
+    return _shared(result.share)
+
+
+def _shared(said: Any) -> Shared | None:
+    """Return what the browser says; it is a stranger too."""
+    if not isinstance(said, dict):
+        return None
+    return Shared(
+        _whole(said.get("step")) or 0,
+        str(said.get("unit"))[:20],
+        str(said.get("cell") or "")[:100],
+        _whole(said.get("hide")),
+    )
+
+
+def _whole(said: Any) -> int | None:
+    fine = isinstance(said, (int, float)) and 0 <= said <= 2**53
+    return int(said) if fine else None

@@ -2,6 +2,7 @@
 // It asks the server for nothing but further windows of a long trace.
 
 import { fit, NUMBERS_FROM, spots } from "./layout.js";
+import { Predict } from "./predict.js";
 import { decode, DONE, EMPTY, Filling, format } from "./scene.js";
 
 const SPEEDS = [1, 2, 4, 8, 15, 30, 60];
@@ -9,6 +10,9 @@ const MOST_NUMBERS = 900; // numbers on one sheet; more cannot be read, and cost
 const TERMS_SHOWN = 24;
 const SVG = "http://www.w3.org/2000/svg";
 const GROUPS = 6; // colours for groups, in player.css
+const HIDDEN = Symbol("a number that is to be predicted");
+const LARGER = [3, 2.5, 2.2, 2, 1.8, 1.6, 1.4, 1.2, 1]; // how much a presenter's picture grows, at best
+const SEEN_FROM_AFAR = 34; // pixels of a cell before it grows
 
 const ICONS = {
   "First step": "M5 4v16M19 5l-10 7 10 7z",
@@ -30,6 +34,7 @@ export function mount({ data, parentElement, setTriggerValue }, options) {
   }
   player.ask = (number) => setTriggerValue("window", number);
   if (options.cells) player.tell = (cell) => setTriggerValue("cell", cell);
+  player.report = (name, value) => setTriggerValue(name, value);
   player.receive(data);
   return () => player.leaveIfGone();
 }
@@ -120,9 +125,10 @@ class Sheet {
   }
 
   pointed(event) {
-    const { left, top } = this.over.getBoundingClientRect();
-    const column = Math.floor((event.clientX - left - this.laid.margin.left) / this.laid.cell);
-    const row = Math.floor((event.clientY - top) / this.laid.cell);
+    const { left, top, width } = this.over.getBoundingClientRect();
+    const zoom = width / this.laid.width || 1;
+    const column = Math.floor(((event.clientX - left) / zoom - this.laid.margin.left) / this.laid.cell);
+    const row = Math.floor((event.clientY - top) / zoom / this.laid.cell);
     const cell = this.cellAt.get(row * this.laid.columns + column);
     return cell === undefined || column < 0 ? null : { panel: this.panel.name, cell };
   }
@@ -236,9 +242,9 @@ class Sheet {
   #drawOver() {
     const { cell } = this.laid;
     this.layers = Object.fromEntries(
-      ["crop", "real", "pad", "extra", "mark", "reach", "lit", "now"].map((name) => [name, draw("path", { class: `ct-${name}` })]),
+      ["crop", "real", "pad", "extra", "mark", "reach", "asked", "lit", "now"].map((name) => [name, draw("path", { class: `ct-${name}` })]),
     );
-    const { crop, real, pad, extra, mark, reach, lit, now } = this.layers;
+    const { crop, real, pad, extra, mark, reach, asked, lit, now } = this.layers;
     const cells = [...this.places.keys()];
     const where = (test) => this.outline(cells.filter(test));
     crop.setAttribute("d", where((at) => this.panel.marked(at, "crop")));
@@ -246,7 +252,7 @@ class Sheet {
     real.setAttribute("d", this.panel.tracks.some((track) => track.kind.length) ? where((at) => this.panel.kind(at) === "real") : "");
     extra.setAttribute("d", where((at) => this.panel.marked(at, "extra") && !this.panel.marked(at, "crop")));
     crop.setAttribute("fill", `url(#${this.player.hatch})`);
-    this.font = cell >= 36 ? 15 : cell >= 28 ? 13 : 11;
+    this.font = this.player.isLarge ? Math.round(cell / 2) : cell >= 36 ? 15 : cell >= 28 ? 13 : 11;
     this.over.style.fontSize = `${this.font}px`;
     this.numbers = new Map();
     if (cell >= NUMBERS_FROM && cells.length <= MOST_NUMBERS) {
@@ -255,7 +261,7 @@ class Sheet {
         this.numbers.set(at, draw("text", { class: "ct-number", x, y: y + this.font * 0.36, "data-cell": at }));
       }
     }
-    this.over.replaceChildren(...this.names, crop, real, pad, extra, ...this.numbers.values(), mark, reach, lit, now);
+    this.over.replaceChildren(...this.names, crop, real, pad, extra, ...this.numbers.values(), mark, reach, asked, lit, now);
   }
 
   /** A rectangle in every block around what padding's zeros surround. */
@@ -285,20 +291,24 @@ class Sheet {
     return path;
   }
 
-  /** Write one cell's value; null empties it. */
+  /** Write one cell's value; null empties it, and of a hidden one not even the colour shows. */
   write(cell, value) {
     const place = this.places.get(cell);
     if (!place) return;
-    const known = value !== null && Number.isFinite(Number(value));
+    const known = value !== null && value !== HIDDEN && Number.isFinite(Number(value));
     this.z[place[0]][place[1]] = known ? Number(value) : null;
     const number = this.numbers.get(cell);
     if (!number) return;
     const hollow = this.panel.kind(cell) !== "real" && this.panel.marked(cell, "crop");
-    const text = value === null || hollow ? "" : this.#short(value);
+    const text = value === null || hollow ? "" : value === HIDDEN ? this.#covered(cell) : this.#short(value);
     if (number.textContent !== text) number.textContent = text;
     const dark = known ? this.player.scale.wantsDark(value, this.panel.limit) : null;
     const tone = dark === null ? "" : dark ? "ct-on-light" : "ct-on-dark";
     number.setAttribute("class", `ct-number ${tone} ${this.#faint(cell)}`);
+  }
+
+  #covered(cell) {
+    return this.panel.marked(cell, "crop") ? "" : "?";
   }
 
   /** The most digits that fit into a cell; nothing where even the shortest form does not. */
@@ -385,6 +395,9 @@ class Player {
     this.pinned = null;
     this.hovered = null;
     this.awaited = null;
+    this.opened = null;
+    this.zoom = 1;
+    this.laid = false;
     this.hatch = `ct-hatch-${Math.random().toString(36).slice(2)}`;
     this.#build(parent);
     this.ready = loadStyle(parent, options.style);
@@ -426,6 +439,18 @@ class Player {
       this.#layAll();
     });
     this.skipBox = this.#check("Skip cropped", false, (on) => (this.skipCropped = on));
+    this.hideSelect = make(
+      "select",
+      { "aria-label": "Hide the output, to predict it" },
+      ...Object.entries(HIDES).map(([value, text]) => make("option", { value }, text)),
+    );
+    this.hideSelect.onchange = () => this.#hideBy(this.hideSelect.value);
+    this.shareButton = make("button", { type: "button", class: "ct-share", hidden: true, onclick: () => this.#share() }, "Share");
+    this.predict = new Predict(make, {
+      changed: () => this.#recolour(),
+      aimed: () => this.laid && this.#light(),
+      ended: () => this.#hide(null),
+    });
     this.sentence = make("p", { class: "ct-sentence", role: "status" });
     this.note = make("p", { class: "ct-note" });
     this.verdict = make("p", { class: "ct-verdict" });
@@ -450,6 +475,7 @@ class Player {
         ),
         make("div", { class: "ct-scrub" }, this.marks, this.slider),
         this.readout,
+        this.shareButton,
       ),
       make(
         "div",
@@ -458,9 +484,11 @@ class Player {
         make("label", {}, "Speed ", this.speedSelect),
         this.cropBox,
         this.skipBox,
+        make("label", {}, "Predict ", this.hideSelect),
         make("span", { class: "ct-keys" }, ...keyHints()),
       ),
       this.sentence,
+      this.predict.element,
       this.stage,
       this.verdict,
       this.detail,
@@ -491,9 +519,11 @@ class Player {
     // The first picture is sketched; plotly.js takes most of a second to start on a slow machine.
     if (!window.Plotly) setTimeout(() => loadPlotly(this.options.plotly).then(() => this.#recolour()));
     const key = JSON.stringify([scene.case, scene.order, scene.total, scene.tensors.map((panel) => panel.channels)]);
+    const opening = this.#openingOf(scene);
     if (key === this.key) {
       this.scenes.set(scene.start, scene);
-      if (this.awaited !== null && holds(scene, this.awaited)) this.seek(this.awaited);
+      if (opening) this.#open(opening);
+      else if (this.awaited !== null && holds(scene, this.awaited)) this.seek(this.awaited);
       this.#recolour();
       return;
     }
@@ -501,15 +531,79 @@ class Player {
     const step = this.#meaningfulStep(scene);
     this.scenes = new Map([[scene.start, scene]]);
     this.awaited = null;
+    // What is hidden is hidden before anything is drawn.
+    const hide = opening ? opening.hide : this.predict.from === 0 ? 0 : null;
+    const shown = this.predict.on && hide === null;
+    this.laid = false;
+    this.#startHiding(scene, hide, null);
     this.#show(scene);
     this.#frame();
+    if (opening) this.#open(opening);
+    else this.seek(step);
+    if (!opening && shown) this.report("hide", { from: null });
+  }
+
+  /** How to open, where the message says so and for the first time. */
+  #openingOf({ opening }) {
+    this.look(opening);
+    if (!opening || opening.key === this.opened) return null;
+    this.opened = opening.key;
+    return opening;
+  }
+
+  /** Show what belongs to the page: its Share button, and large type for a presenter. */
+  look({ look = "full", share = false } = {}) {
+    this.shareButton.hidden = !share;
+    this.root.classList.toggle("ct-large", look === "presenter");
+  }
+
+  /** Stand where a link says: step, unit, selected cell, and what is hidden. */
+  #open({ step, unit, cell, hide }) {
+    this.#stop();
+    this.unit = this.scene.units.includes(unit) ? unit : "MAC";
+    this.unitSelect.value = this.unit;
+    const selected = cell ? this.scene.find(cell) : null;
+    this.#startHiding(this.scene, hide, selected);
+    this.#recolour();
     this.seek(step);
+    this.pinned = selected;
+    this.#light();
+  }
+
+  /** Tell the page what is on screen; only when somebody asks for it. */
+  #share() {
+    const cell = this.pinned ? this.scene.linkName(this.pinned) : "";
+    this.report("share", { step: this.step, unit: this.unit, cell, hide: this.predict.from });
+  }
+
+  // -- predicting -----------------------------------------------------------------------------
+
+  #hideBy(choice) {
+    this.#hide({ no: null, all: 0, on: Math.max(this.step, 1) }[choice]);
+    if (choice !== "no") this.predict.input.focus();
+  }
+
+  /** Hide the output from a step on; the page is told, for it may show numbers of its own. */
+  #hide(from) {
+    if (from === this.predict.from) return;
+    this.#startHiding(this.scene, from, this.pinned);
+    this.report("hide", { from });
+    this.#recolour();
+    this.#say();
+    this.#light();
+  }
+
+  #startHiding(scene, from, selected) {
+    const target = selected && ["output", "torch"].includes(selected.panel) ? this.#asOutput(selected).cell : null;
+    this.predict.start(scene, from, target);
+    this.hideSelect.value = from === null ? "no" : from === 0 ? "all" : "on";
+    this.hideSelect.options[2].textContent = from ? `from ${from.toLocaleString("en")} on` : HIDES.on;
   }
 
   /** Where to stand in a new scene: at the same MAC, if it still has one. */
   #meaningfulStep(scene) {
     const old = this.scene;
-    if (!old) return scene.options?.step ?? 0;
+    if (!old) return 0;
     if (old.order !== scene.order && this.step > 0 && this.step < old.total && this.step > old.start) {
       return scene.stepOf(old.identity(this.step - 1 - old.start)) ?? 0;
     }
@@ -526,6 +620,8 @@ class Player {
     this.scale = new Scale(this.root);
     this.pinned = null;
     this.hovered = null;
+    this.laid = false;
+    if (this.predict.on) this.predict.show(scene);
     if (!before || before.tensors.length !== scene.tensors.length) {
       this.sheets = scene.tensors.map((panel) => new Sheet(this, panel));
       this.stage.replaceChildren(...this.sheets.map((sheet) => sheet.figure), this.links);
@@ -548,8 +644,6 @@ class Player {
     this.unitSelect.replaceChildren(...units.map((unit) => make("option", { value: unit, selected: unit === this.unit }, unit)));
     const any = scene.macs.cropped > 0;
     this.cropBox.hidden = this.skipBox.hidden = !any;
-    this.verdict.textContent = scene.verdict.text;
-    this.verdict.dataset.kind = scene.verdict.kind;
     this.#legend();
   }
 
@@ -581,15 +675,36 @@ class Player {
   #layAll() {
     const { scene } = this;
     this.laidWidth = this.root.clientWidth;
-    const narrow = this.laidWidth < 600;
-    const box = { width: this.laidWidth - 2, height: narrow ? 620 : Math.max(300, Math.min(620, window.innerHeight - 330)) };
-    const laid = fit(scene.tensors, scene.dims, box, this.showCrop);
+    this.zoom = 1;
+    const laid = this.isLarge ? this.#large() : fit(scene.tensors, scene.dims, this.#box(1), this.showCrop);
+    this.stage.style.zoom = this.zoom;
     this.sheets.forEach((sheet, at) => sheet.lay(scene.tensors[at], laid[at]));
     this.#recolour();
     this.links.setAttribute("width", this.stage.clientWidth);
     this.links.setAttribute("height", this.stage.scrollHeight);
+    this.laid = true;
     this.#outline();
     this.#light();
+  }
+
+  get isLarge() {
+    return this.root.classList.contains("ct-large");
+  }
+
+  #box(zoom) {
+    const narrow = this.laidWidth < 600;
+    const room = this.isLarge ? window.innerHeight - 320 : Math.min(620, window.innerHeight - 330);
+    const height = narrow ? 620 * zoom : Math.max(300, room);
+    return { width: (this.laidWidth - 2) / zoom, height: height / zoom };
+  }
+
+  /** The picture as large as it can be with cells that are seen from afar. */
+  #large() {
+    for (const zoom of LARGER) {
+      this.zoom = zoom;
+      const laid = fit(this.scene.tensors, this.scene.dims, this.#box(zoom), this.showCrop);
+      if (zoom === 1 || laid.every(({ cell }) => cell >= SEEN_FROM_AFAR)) return laid;
+    }
   }
 
   get sheetOf() {
@@ -603,14 +718,27 @@ class Player {
     this.scale = new Scale(this.root);
     for (const sheet of this.sheets) {
       const { values } = sheet.panel;
-      const ofCell = sheet.panel.name === "output" ? (cell) => this.#held(cell) : (cell) => values[cell];
-      sheet.writeAll(ofCell);
+      const ofCell = {
+        output: (cell) => this.#held(cell),
+        torch: (cell) => (this.predict.hides(this.scene.outputCell[cell]) ? HIDDEN : values[cell]),
+      }[sheet.panel.name];
+      sheet.writeAll(ofCell ?? ((cell) => values[cell]));
       sheet.paint();
     }
     this.#tick();
+    this.#sayVerdict();
+  }
+
+  #sayVerdict() {
+    const { verdict } = this.scene;
+    const hidden = this.predict.hidesAny;
+    this.verdict.textContent = hidden ? "torch's output is hidden too, until it is predicted." : verdict.text;
+    this.verdict.dataset.kind = hidden ? "hidden" : verdict.kind;
   }
 
   #held(cell) {
+    if (this.predict.covers(cell, this.step)) return HIDDEN;
+    if (this.predict.isSolved(cell)) return this.scene.output.values[cell];
     return this.filling.stages[cell] === EMPTY ? null : this.filling.values[cell];
   }
 
@@ -624,6 +752,13 @@ class Player {
     this.unit = unit;
     this.#outline();
     this.#say();
+  }
+
+  #nextUnit() {
+    const { options } = this.unitSelect;
+    const next = options[(this.unitSelect.selectedIndex + 1) % options.length];
+    next.selected = true;
+    this.#setUnit(next.value);
   }
 
   forward() {
@@ -648,7 +783,8 @@ class Player {
 
   /** Go to a step; ask for its window where it is not here yet. */
   seek(step) {
-    const target = Math.max(0, Math.min(step, this.scene.total));
+    let target = Math.max(0, Math.min(step, this.scene.total));
+    target = this.options.reach?.(target, this.step) ?? target; // a page on its own may not hold all
     if (!holds(this.scene, target)) {
       const there = [...this.scenes.values()].find((scene) => holds(scene, target));
       if (!there) {
@@ -664,7 +800,8 @@ class Player {
     this.step = target;
     const changed = this.filling.go(target);
     const { output } = this.sheetOf;
-    for (const cell of changed) output.write(cell, this.#held(cell));
+    // At the step from which on the output is hidden, all of it changes.
+    for (const cell of this.predict.on ? output.places.keys() : changed) output.write(cell, this.#held(cell));
     if (changed.size) {
       output.repaint();
       this.#tick();
@@ -728,7 +865,7 @@ class Player {
     this.slider.setAttribute("aria-valuetext", at);
     this.readout.textContent = at;
     const row = step - 1 - scene.start;
-    this.sentence.textContent = scene.sentence(step, this.level);
+    this.sentence.textContent = scene.sentence(step, this.level, (cell) => this.predict.covers(cell, step));
     this.sentence.classList.toggle("ct-dropped", step > 0 && !scene.kept(row));
     this.#sayWindow();
   }
@@ -835,7 +972,8 @@ class Player {
     let path = "";
     for (let at = 0; at < scene.output.cells; at += 1) {
       const there = scene.torchCell[at];
-      if (there < 0 || this.filling.stages[at] !== DONE || !scene.columns.agrees[there]) continue;
+      const done = this.filling.stages[at] === DONE || this.predict.isSolved(at);
+      if (there < 0 || !done || !scene.columns.agrees[there] || this.predict.hides(at)) continue;
       const [x, y] = torch.corner(there);
       path +=
         cell >= 30 ? `M${x + cell - 10} ${y + 6}l2.5 3 4.5 -5.5` : `M${x + cell - corner} ${y}h${corner}v${corner}z`;
@@ -853,14 +991,16 @@ class Player {
 
   pin(target) {
     this.pinned = sameCell(target, this.pinned) ? null : target;
-    this.#light();
     const { panel, cell } = this.pinned ? this.#asOutput(this.pinned) : {};
+    if (panel === "output" && this.predict.hides(cell) && this.scene.torchCell[cell] >= 0) this.predict.aim(cell);
+    this.#light();
     if (panel === "output") this.tell?.(this.scene.output.cellName(cell, this.scene.dims));
   }
 
   #light() {
     const target = this.pinned ?? this.hovered;
     for (const sheet of this.sheets) sheet.layers.lit.setAttribute("d", "");
+    this.#outlineAsked();
     this.root.classList.toggle("ct-pinned", this.pinned !== null);
     if (!target) {
       this.detail.replaceChildren(
@@ -874,6 +1014,17 @@ class Player {
     else this.#lightWeight(cell);
   }
 
+  /** Outline the cell to be predicted, and what its hints name. */
+  #outlineAsked() {
+    const { input, weight, output, torch } = this.sheetOf;
+    const { target, hinted } = this.predict;
+    const asked = this.predict.on && target !== null && this.predict.hides(target) ? [target] : [];
+    output.layers.asked.setAttribute("d", output.outline(asked, 2));
+    torch.layers.asked.setAttribute("d", torch.outline(asked.map((cell) => this.scene.torchCell[cell]), 2));
+    input.layers.asked.setAttribute("d", asked.length ? input.outline(hinted.inputs, 2) : "");
+    weight.layers.asked.setAttribute("d", asked.length ? weight.outline(new Set(hinted.taps), 2) : "");
+  }
+
   /** A cell of torch's panel stands for the same cell of the output. */
   #asOutput({ panel, cell }) {
     return panel === "torch" ? { panel: "output", cell: this.scene.torchCell.indexOf(cell) } : { panel, cell };
@@ -885,12 +1036,26 @@ class Player {
   }
 
   #lightOutput(cell) {
+    if (this.predict.hides(cell)) {
+      this.#lightHidden(cell);
+      return;
+    }
     const sum = this.scene.sumOf(cell);
     this.#lit("input", sum.terms.map((term) => term.x));
     this.#lit("weight", sum.terms.map((term) => term.w));
     this.#lit("output", [cell]);
     if (!sum.cropped) this.#lit("torch", [this.scene.torchCell[cell]]);
     this.detail.replaceChildren(...describeSum(sum), this.#pinHint());
+  }
+
+  #lightHidden(cell) {
+    const there = this.scene.torchCell[cell];
+    this.#lit("output", [cell]);
+    if (there >= 0) this.#lit("torch", [there]);
+    const name = this.scene.output.cellName(cell, this.scene.dims);
+    const asks = cell === this.predict.target ? "type what it will be" : "click it to predict it";
+    const said = there < 0 ? " is cropped by padding." : ` is hidden: ${asks}.`;
+    this.detail.replaceChildren(make("p", {}, make("b", {}, name), said));
   }
 
   #lightInput(cell) {
@@ -939,6 +1104,7 @@ class Player {
     if (!this.scene || !this.root.isConnected || event.ctrlKey || event.metaKey || event.altKey) return;
     const target = event.composedPath()[0];
     if (!this.root.contains(target) && target.closest(BUSY)) return;
+    if (target.type === "text" && event.key !== "Escape") return; // an answer is being typed
     if (target.tagName === "SELECT" || (event.key === " " && /BUTTON|INPUT/.test(target.tagName) && target !== this.slider)) return;
     const run = {
       " ": () => this.toggle(),
@@ -947,7 +1113,9 @@ class Player {
       Home: () => this.seek(0),
       End: () => this.seek(this.scene.total),
       Escape: () => this.pin(null),
-    }[event.key];
+      h: () => this.#hideBy(this.predict.on ? "no" : this.step ? "on" : "all"),
+      u: () => this.#nextUnit(),
+    }[event.key.length > 1 ? event.key : event.key.toLowerCase()];
     if (!run) return;
     event.preventDefault();
     event.stopPropagation();
@@ -970,6 +1138,9 @@ const BUSY = `input, textarea, select, button, a[href], summary, [contenteditabl
   .map((role) => `[role="${role}"]`)
   .join(", ")}`;
 
+/** What may be hidden. */
+const HIDES = { no: "off", all: "all of it", on: "from here on" };
+
 const KEYS = {
   "First step": "Home",
   "Step back": "←",
@@ -983,8 +1154,12 @@ function keyHints() {
     ["Space", "play"],
     ["← →", "step"],
     ["Home End", "ends"],
+    ["U", "unit"],
+    ["H", "hide"],
   ];
-  return hints.flatMap(([key, does]) => [make("kbd", {}, key), ` ${does} `]);
+  const seen = hints.map(([key, does]) => make("span", {}, make("kbd", {}, key), ` ${does} `));
+  for (const more of seen.slice(3)) more.className = "ct-more-keys"; // there is room for them without controls
+  return seen;
 }
 
 /** A curve from the edge of one cell to the edge of another, so that neither number is covered. */

@@ -114,6 +114,8 @@ export class Scene {
     this.total = header.window.total;
     this.previous = this.#chain();
     this.torchCell = this.#torchCells();
+    this.outputCell = new Int32Array(this.torch.cells);
+    this.torchCell.forEach((there, cell) => there >= 0 && (this.outputCell[there] = cell));
     this.#indexPairs();
   }
 
@@ -246,16 +248,16 @@ export class Scene {
     return first;
   }
 
-  /** The step as one sentence. */
-  sentence(step, level) {
+  /** The step as one sentence; of the output cells that `hides` names it tells no number. */
+  sentence(step, level, hides = () => false) {
     if (step === 0) return this.#opening();
     const row = step - 1 - this.start;
     const first = this.unitStart(row, level);
-    if (first === row) return this.#macSentence(row);
+    if (first === row) return this.#macSentence(row, hides);
     const rows = Array.from({ length: row - first + 1 }, (_, at) => first + at);
     const kept = rows.filter((at) => this.kept(at)).length;
     const count = `${rows.length.toLocaleString("en")} MACs, ${kept.toLocaleString("en")} kept`;
-    return `${this.#unitSubject(first, row, level)} (${count}); last: ${this.#macSentence(row)}`;
+    return `${this.#unitSubject(first, row, level)} (${count}); last: ${this.#macSentence(row, hides)}`;
   }
 
   #opening() {
@@ -292,13 +294,18 @@ export class Scene {
     return `${panel.channels[channel].label},${parts.join(",")}]`;
   }
 
-  #macSentence(row) {
+  #macSentence(row, hides) {
     const { x, w, y, product, before, after } = this.columns;
     const [input, weight, output] = [
       this.input.cellName(x[row], this.dims),
       this.weight.cellName(w[row], this.dims),
       this.output.cellName(y[row], this.dims),
     ];
+    if (hides(y[row])) {
+      const from = `${input} * ${weight}`;
+      if (this.kept(row)) return `${output} += ${from}: ${output} is hidden, to be predicted`;
+      return `${output} is outside the output: ${from} is cropped by padding`;
+    }
     const numbers = `${this.value("input", x[row])} * ${this.value("weight", w[row])}`;
     if (!this.kept(row)) {
       return `${output} is outside the output: ${input} * ${weight} = ${numbers} = ${format(product[row])} is cropped by padding`;
@@ -351,6 +358,24 @@ export class Scene {
   identity(row) {
     const { x, w } = this.columns;
     return `${this.input.cellName(x[row], this.dims)} ${this.weight.cellName(w[row], this.dims)}`;
+  }
+
+  /** The cell that a link names, such as "output:0,3,0"; null where it is not on screen. */
+  find(text) {
+    const [name, index] = text.split(":");
+    const panel = this.tensors.find((tensor) => tensor.name === name);
+    const letter = { input: "x", weight: "w" }[name] ?? "y";
+    for (let cell = 0; cell < (panel?.cells ?? 0); cell += 1) {
+      if (panel.cellName(cell, this.dims) === `${letter}[${index}]`) return { panel: name, cell };
+    }
+    return null;
+  }
+
+  /** A cell as a link names it; "" for a zero that the tensor does not hold. */
+  linkName({ panel, cell }) {
+    const tensor = this.tensors.find(({ name }) => name === panel);
+    const name = tensor.cellName(cell, this.dims);
+    return name.endsWith("]") ? `${panel}:${name.slice(2, -1)}` : "";
   }
 
   /** The step whose last MAC has this identity; undefined where it is not in the window. */

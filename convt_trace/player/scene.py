@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -53,6 +53,36 @@ class View:
     groups: Ints | None = None
     in_local: Ints | None = None
     out_local: Ints | None = None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How a player opens: what the header's key ``opening`` holds, see ``docs/scene.md``.
+
+    Attributes
+    ----------
+    step : int
+    unit : str
+        What a step spans.
+    cell : str
+        The selected cell as links name it, such as "output:0,3,0"; empty for none.
+    hide : int or None
+        The output is hidden from this step on, to be predicted; 0 hides all of it.
+    look : str
+        "full", or "presenter" for large type and few controls.
+    share : bool
+        Whether the player has a Share button; it needs a page that answers it.
+    key : str
+        A player that has opened by this key stays where it is.
+    """
+
+    step: int = 0
+    unit: str = "MAC"
+    cell: str = ""
+    hide: int | None = None
+    look: str = "full"
+    share: bool = False
+    key: str = ""
 
 
 def edges(count: int, room: int) -> Ints:
@@ -720,6 +750,22 @@ def write_message(header: dict[str, Any], buffers: dict[str, np.ndarray]) -> byt
     text = json.dumps({**header, "columns": columns}, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 4) % 8)
     return b"".join([len(text).to_bytes(4, "little"), text, *parts])
+
+
+def opened(message: bytes, opening: Opening) -> bytes:
+    """Return a message that says how the player opens.
+
+    It is put beside the scene, which is worked out once for everybody who looks at the same case.
+
+    >>> message = scene(Case.of([[[2.0, 1.0]]], [[[1.0, 5.0]]]))
+    >>> read_message(opened(message, Opening(step=3)))[0]["opening"]["step"]
+    3
+    """
+    size = int.from_bytes(message[:4], "little")
+    says = json.dumps({"opening": asdict(opening)}, separators=(",", ":")).encode()
+    text = says[:-1] + b"," + message[5 : 4 + size]
+    text += b" " * (-(len(text) + 4) % 8)
+    return b"".join([len(text).to_bytes(4, "little"), text, message[4 + size :]])
 
 
 def read_message(message: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

@@ -60,11 +60,13 @@ def warm_up() -> None:
 def fork_here() -> None:
     """Fork children from this process, without a nursery.
 
-    For a process that has imported torch and run nothing with it yet, such as the command line:
-    torch's threads do not survive a fork.
+    For a process that has run nothing with torch yet, such as the command line: torch's threads do
+    not survive a fork. What torch loads at its first use is loaded here, beyond a text's time limit.
     """
     global _fork_here
     _fork_here = available()
+    if _fork_here:
+        _warm(Limits())
 
 
 def read_apart(source: str, limits: Limits, run: Run | None, builder: Builder) -> None:

@@ -1,12 +1,12 @@
-"""The page's address: what the controls are set to, as URL parameters.
+"""The page's address: a link to what is on screen.
 
 The address follows the controls, and the controls follow the address when somebody else changed
-it: a link, a reload, the browser's way back.
+it: a link, a reload, the browser's way back. What its parameters mean is in `convt_trace.link`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
@@ -23,9 +23,9 @@ def changed() -> dict[str, str] | None:
     return now if now != st.session_state.get(_WRITTEN) else None
 
 
-def write(parameters: Mapping[str, str]) -> None:
-    """Write the parameters into the address; the browser can go back to the one before."""
-    wanted = dict(parameters)
+def write(query: str) -> None:
+    """Write a query string into the address; the browser can go back to the one before."""
+    wanted = parameters(query)
     if wanted != st.query_params.to_dict():
         st.query_params.from_dict(wanted)
     st.session_state[_WRITTEN] = wanted
@@ -40,3 +40,14 @@ def of(page: str) -> dict[str, str]:
     """Return the parameters that a page was left with."""
     found: dict[str, str] = st.session_state.get(_OF_PAGES, {}).get(page, {})
     return found
+
+
+def parameters(query: str) -> dict[str, str]:
+    """Return a query string's parameters by name."""
+    return dict(parse_qsl(query))
+
+
+def url(query: str, page: str = "") -> str:
+    """Return the whole address of a query on this server, as the reader's browser names it."""
+    here = (st.context.url or "").partition("?")[0].rstrip("/")
+    return f"{here}/{page}?{query}" if query else f"{here}/{page}"

@@ -11,14 +11,14 @@ from convt_trace import words
 from convt_trace.advice import unbatched_warning
 from convt_trace.case import Case
 from convt_trace.editor.mount import copy_button
-from convt_trace.handover import settings_of
 from convt_trace.layer import Ints
+from convt_trace.link import LinkError, to_link
 from convt_trace.misread import misread
 from convt_trace.pasted import PastedError, read_result
 from convt_trace.player.mount import player
 from convt_trace.player.scene import view_of
-from convt_trace.settings import SettingsError, to_query
 from convt_trace.snippet import Call
+from convt_trace.ui import address
 from convt_trace.ui.markdown import code
 from convt_trace.words_conv import conv_cell_answer, conv_short_answer
 
@@ -93,8 +93,8 @@ def _warnings(call: Call) -> list[str]:
 
 def _to_playground(case: Case) -> None:
     try:
-        query = to_query(settings_of(case))
-    except SettingsError as problem:
+        query = address.parameters(to_link(case))
+    except LinkError as problem:
         st.caption(f"Not for the playground. {problem}")
         return
     st.page_link(

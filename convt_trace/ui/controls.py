@@ -72,9 +72,9 @@ def settings() -> Settings:
 
 def preset_of(settings: Settings) -> str:
     """Return the key of the preset that these settings are, `OWN` for none."""
-    query = rules.to_query(settings)
+    said = rules.written(settings)
     return next(
-        (name for name, preset in PRESETS.items() if rules.to_query(preset.settings) == query), OWN
+        (name for name, preset in PRESETS.items() if rules.written(preset.settings) == said), OWN
     )
 
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import streamlit as st
@@ -81,7 +82,7 @@ def page() -> None:
         _limits()
     if result is not None and result.reading.calls:
         _calls(state, result)
-    address.write(_address(state))
+    address.write(urlencode(_address(state)))
 
 
 def _state() -> State:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 
 import streamlit as st
 
 from convt_trace import words
 from convt_trace.case import Case
-from convt_trace.player.mount import player
+from convt_trace.link import LinkError
+from convt_trace.player.mount import Shared, player
 from convt_trace.player.scene import CHANNELS, GROUPS, View, chosen
 from convt_trace.reference import compare, plain_conv
-from convt_trace.settings import MOST_TYPED, Settings, from_query, to_query
-from convt_trace.ui import address, controls, shell
+from convt_trace.settings import MOST_TYPED, Settings
+from convt_trace.ui import address, controls, opened, share, shell
 
 #: Rows of the trace table: a page of it, and what one CSV file holds.
 _ROWS, _CSV_ROWS = 500, 100_000
@@ -32,41 +35,92 @@ def case_of(settings: Settings) -> Case:
 
 def page() -> None:
     """Draw the page."""
-    shell.page("Playground")
-    _load()
-    settings = controls.settings()
-    for problem in st.session_state.problems:
-        st.warning(problem, icon=":material/link_off:")
-    case = case_of(settings)
-    _head(settings, case)
-    view = _player(case)
-    _more(case)
-    shown = {} if view.order == "scatter" else {"order": view.order}
-    address.write({**to_query(settings), **shown})
+    opened.load()
+    bare = st.context.is_embedded or opened.is_presented()
+    shell.page("Playground", bare=bare)
+    if st.session_state.problem:
+        st.warning(st.session_state.problem, icon=":material/link_off:")
+    (_bare if bare else _full)()
 
 
-def _load() -> None:
-    """Set the controls from the address, where it is not the one that they wrote."""
-    query = address.changed()
-    if query is None and "settings" in st.session_state:
-        st.session_state.problems = []
-        return
-    settings, st.session_state.problems = from_query(query or {})
-    order = (query or {}).get("order", "scatter")
-    st.session_state.order = order if order in _ORDERS else "scatter"
-    controls.load(settings)
+def _full() -> None:
+    """Draw the controls, the player, and what there is to read about it."""
+    if st.session_state.own is None:
+        what: Case | Settings = controls.settings()
+    else:
+        what = st.session_state.own
+        _put_away()
+    _upload()
+    case = what if isinstance(what, Case) else case_of(what)
+    _head(what, case)
+    view = _view(case, _order())
+    _windows(what, case, view)
+    if st.session_state.opening.hide is None:
+        _more(case)
+    else:
+        st.caption("The trace and its numbers are here again once the output is shown.")
+    address.write(opened.query(what, opened.short(case, view)))
 
 
-def _head(settings: Settings, case: Case) -> None:
+def _bare() -> None:
+    """Draw the player alone: for a projector, or in a course page."""
+    linked = st.session_state.linked
+    what = linked.settings or linked.case
+    case = what if isinstance(what, Case) else case_of(what)
+    if opened.is_presented():
+        st.markdown(f"### `{case.line()}`")
+    else:
+        st.markdown(f"`{case.line()}`")
+    view = chosen(case, linked.view)
+    _windows(what, case, view, shares=False)
+    address.write(opened.query(what, opened.short(case, view)))
+    shared = Shared(linked.step, linked.unit, opened.cell_text(linked.selected), linked.hidden)
+    with suppress(LinkError):
+        link = opened.link(what, linked.view, shared, "playground")
+        st.markdown(f"[Open in the playground]({address.url(link)})")
+
+
+def _put_away() -> None:
+    """Say why there are no controls."""
+    with st.sidebar:
+        st.info(
+            "This case was opened from a link or a file, and the controls cannot hold it: it has "
+            "numbers, a dtype or a size of its own."
+        )
+        st.button(
+            "Back to the controls",
+            on_click=opened.to_controls,
+            icon=":material/tune:",
+            width="stretch",
+        )
+
+
+def _upload() -> None:
+    """Let a case file be opened."""
+
+    def read() -> None:
+        file = st.session_state[name]
+        if file is not None:
+            opened.show_file(file.getvalue())
+
+    name = controls.key("file")
+    with st.sidebar, st.expander("Open a case file", icon=":material/upload_file:"):
+        st.file_uploader(
+            "Case file", "json", key=name, on_change=read, label_visibility="collapsed"
+        )
+
+
+def _head(what: Case | Settings, case: Case) -> None:
     st.markdown("#### ConvTranspose, one multiply-accumulate at a time")
     # Not st.code: its highlighter is 440 kB of JavaScript, for one line.
     st.markdown(f"`{case.line()}`")
     st.caption(words.counts(case))
-    if controls.preset_of(settings) == "pair":
+    pair = isinstance(what, Settings) and controls.preset_of(what) == "pair"
+    if pair and st.session_state.opening.hide is None:
         st.markdown(words.beside_plain_conv(plain_conv(case), compare(case).torch))
 
 
-def _player(case: Case) -> View:
+def _order() -> str:
     with st.container(horizontal=True, vertical_alignment="center"):
         order = st.segmented_control(
             "Order of the MACs",
@@ -78,20 +132,22 @@ def _player(case: Case) -> View:
         )
         st.session_state.order = order
         st.markdown(_ORDERS[order])
-    view = _view(case, order)
-    _windows(case, view)
-    return view
+    return order
 
 
 @st.fragment
-def _windows(case: Case, view: View) -> None:
+def _windows(what: Case | Settings, case: Case, view: View, shares: bool = True) -> None:
     """Draw the player; when it asks for another window, nothing else runs again."""
-    player(case, view)
+    shared = player(case, view, opened.opening(case, view, shares), hidden=opened.hide)
+    if st.session_state.pop("hide_changed", False):
+        st.rerun()  # the page has numbers of its own to hide or show
+    if shared:
+        share.dialog(what, case, opened.short(case, view), shared)
 
 
 def _view(case: Case, order: str) -> View:
     layer = case.layer
-    shown = chosen(case, View(order))
+    shown = chosen(case, replace(st.session_state.linked.view, order=order))
     few = CHANNELS[case.dims]
     batch = case.geometry.batch
     everything = (layer.groups, layer.in_per_group, layer.out_per_group)
@@ -100,7 +156,7 @@ def _view(case: Case, order: str) -> View:
     ):
         return shown
     with st.expander("Which channels are shown"):
-        n = st.slider("batch item", 0, batch - 1, 0, key="n") if batch > 1 else 0
+        n = _item(batch, shown.n)
         return View(
             order,
             n,
@@ -122,6 +178,12 @@ def _view(case: Case, order: str) -> View:
                 few,
             ),
         )
+
+
+def _item(batch: int, shown: int) -> int:
+    if batch < 2:
+        return 0
+    return st.slider("batch item", 0, batch - 1, shown, key=controls.key("n", batch))
 
 
 def _more(case: Case) -> None:

@@ -14,6 +14,7 @@ from convt_trace.ui import address
 PAGES = (
     ("app.py", "Playground", ":material/play_circle:"),
     ("pages/1_Explain.py", "Explain", ":material/contract:"),
+    ("pages/2_Lesson.py", "Lesson", ":material/school:"),
 )
 
 #: Streamlit leaves wide margins; the room belongs to the pictures.
@@ -26,14 +27,25 @@ _STYLE = """<style>
 </style>"""
 
 
-def page(title: str, sidebar: Literal["auto"] | int = "auto") -> None:
-    """Set a page up; the first thing that every page does.
+#: For a projector or a frame: nothing but the page's own.
+_BARE = """<style>
+[data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"],
+[data-testid="stToolbar"] { display: none; }
+[data-testid="stMainBlockContainer"] { padding: 0.8rem clamp(0.6rem, 2vw, 2rem) 1rem; }
+@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding-top: 0.8rem; } }
+</style>"""
+
+
+def page(title: str, sidebar: Literal["auto"] | int = "auto", bare: bool = False) -> None:
+    """Set a page up; the first thing that every page draws.
 
     Parameters
     ----------
     title : str
     sidebar : int, optional
         Its width; a page without controls in it leaves the room to the rest.
+    bare : bool
+        No sidebar at all.
     """
     server.settle()
     st.set_page_config(
@@ -41,9 +53,11 @@ def page(title: str, sidebar: Literal["auto"] | int = "auto") -> None:
         page_title=f"{title} · convt-trace",
         page_icon=str(Path(__file__).with_name("icon.png")),
         layout="wide",
-        initial_sidebar_state=sidebar,
+        initial_sidebar_state="collapsed" if bare else sidebar,
     )
-    st.html(_STYLE)
+    st.html(_STYLE + (_BARE if bare else ""))
+    if bare:
+        return
     with st.sidebar:
         for file, label, icon in PAGES:
             if label == title:

@@ -8,8 +8,9 @@ import pytest
 from player_page import BUTTONS, PANELS, PlayerPage, named, number, sentence
 from playwright.sync_api import Page, expect
 
+from convt_trace.link import to_link
 from convt_trace.player.scene import View, picked_trace
-from convt_trace.settings import PRESETS, QUESTION, to_query
+from convt_trace.settings import PRESETS, QUESTION
 
 CASE = QUESTION.case()
 TRACE = CASE.trace()
@@ -22,7 +23,7 @@ def query(**changes: str) -> str:
 
 
 def preset(name: str) -> str:
-    return query(**to_query(PRESETS[name].settings))
+    return f"/?{to_link(PRESETS[name].settings)}"
 
 
 # -- the question -----------------------------------------------------------------------------------

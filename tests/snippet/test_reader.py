@@ -176,28 +176,122 @@ def test_isolated_reads_the_same() -> None:
         assert [call.x.dtype for call in here.calls] == [call.x.dtype for call in apart.calls]
 
 
-def test_the_command_line_prints_json_only(tmp_path: Path) -> None:
-    file = tmp_path / "snippet.py"
-    file.write_text(CORPUS["channel_error"])
-    done = subprocess.run(
-        [sys.executable, "-m", "convt_trace", "explain", str(file), "--json"],
+def command(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "convt_trace", *arguments],
+        input=text,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
+
+
+def test_the_command_line_prints_json_only() -> None:
+    done = command("explain", "-", "--json", text=CORPUS["channel_error"])
     found = json.loads(done.stdout)
     assert done.returncode == 2 and found["error"]["type"] == "RuntimeError"
     assert "to have 64 channels, but got 128 channels" in found["error"]["message"]
-    assert "RuntimeError" in done.stderr
+    assert "line 4: RuntimeError" in done.stderr
 
 
-def test_the_command_line_sums_a_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "snippet.py"
-    file.write_text(CORPUS["question_two_groups"])
-    assert main(["explain", str(file), "--cell", "0,2,0"]) == 0
-    assert "y[0, 2, 0] = 1*2 + 1*1 + 2*1 + 1*2 + 1*1 + 2*1 = 10" in capsys.readouterr().out
+def test_the_command_line_prints_the_whole_answer() -> None:
+    done = command("explain", "-", text=CORPUS["question_two_groups"])
+    assert done.returncode == 0 and done.stderr == ""
+    assert done.stdout.startswith("## Line 9: `nn.ConvTranspose1d(4, 4, 3, padding=2, groups=2")
+    assert "72 MACs, of which 48 are cropped" in done.stdout
+    assert "`y[0,0:2,0] = 2 * dot([1,1,1], [2,1,1]) = 8`" in done.stdout
+    assert "The trace equals torch: all 4 output values, exactly." in done.stdout
+    assert "**It prints**\n\n    tensor([[[ 8.]," in done.stdout
+
+
+def explain(text: str, path: Path, *more: str) -> int:
+    file = path / "snippet.py"
+    file.write_text(text, encoding="utf-8")
+    return main(["explain", str(file), *more])
+
+
+Captured = pytest.CaptureFixture[str]
+
+
+def test_a_plain_convolution_has_its_own_answer(tmp_path: Path, capsys: Captured) -> None:
+    assert explain(CORPUS["answer_both_ways"], tmp_path) == 0
+    plain, transposed = capsys.readouterr().out.split("## Line ")[1:]
+    assert "dot([1,1,3], [1,1,5]) = 17" in plain and "The kernel is not flipped here" in plain
+    assert "**The kernel stands backwards.**" in transposed and "= 9`" in transposed
+
+
+def test_the_command_line_sums_a_cell(tmp_path: Path, capsys: Captured) -> None:
+    assert explain(CORPUS["question_two_groups"], tmp_path, "--cell", "0,2,0") == 0
+    out = capsys.readouterr().out
+    assert "**`y[0,2,0] = 10`**" in out and "= 2 * 1 = 2   sum 10\n" in out
+    assert "**Shapes.**" not in out
     assert main(["explain", str(tmp_path / "none.py")]) == 2
 
 
-def test_a_cell_outside_is_said() -> None:
+def test_a_cell_of_a_plain_convolution_and_of_an_unbatched_one() -> None:
+    reading = read_snippet(CORPUS["answer_both_ways"])
+    plain, transposed = answer(reading, cell=(0, 0, 1)).split("## Line ")[1:]
+    assert "**`y[0,0,1] = 17`**" in plain and "**`y[0,0,1] = 9`**" in transposed
+    one = "import torch\ntorch.conv_transpose1d(torch.ones(1, 2), torch.ones(1, 1, 2))"
+    assert "`y[0,1] = 2`" in answer(read_snippet(one), cell=(0, 1))
+
+
+def test_a_cell_outside_is_said(tmp_path: Path, capsys: Captured) -> None:
     reading = read_snippet(CORPUS["question_two_groups"])
-    assert "cropped" in answer(reading, (0, 0, 1)) and "outside" in answer(reading, (0, 9, 0))
+    assert "Padding crops this cell" in answer(reading, cell=(0, 0, 1))
+    assert "outside" in answer(reading, cell=(0, 9, 0))
+    assert "N,C,POS are 3 here" in answer(reading, cell=(0, 0))
+    assert explain(CORPUS["question_two_groups"], tmp_path, "--cell", "0,9,0") == 2
+    assert "--cell: cell (0, 9) is outside" in capsys.readouterr().err
+
+
+def test_a_call_made_again_is_told_in_short() -> None:
+    text = "import torch\nfor n in range(3):\n"
+    text += "    torch.conv_transpose1d(torch.ones(1, 1, 2) * n, torch.ones(1, 1, 2))\n"
+    told = answer(read_snippet(text))
+    assert told.count("## Line 3") == 3 and told.count("**Shapes.**") == 1
+    assert "= 4`" in told
+
+
+def test_warnings_and_notes_stand_in_the_answer(tmp_path: Path, capsys: Captured) -> None:
+    text = "import torch, torch.nn.functional as F, tqdm\nx = torch.randn(2, 4)\n"
+    text += "F.conv_transpose1d(x, torch.ones(2, 1, 3), None, 1, 0, 0, 2, 1).cuda()\n"
+    assert explain(text, tmp_path) == 0
+    captured = capsys.readouterr()
+    assert captured.err == "" and "One sample: nothing seeds these" in captured.out
+    assert "read as one unbatched item (C, L): 2 channels of 4" in captured.out
+    assert "**Line 3.** By position this call means groups=2, dilation=1" in captured.out
+    assert "- line 3: " in captured.out
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [("nn.ConvTranspose1d(4, 2, 3, stride=2)(torch.ones(1, 6, 5))",
+      ["has 6. After a torch.cat", "\n    layer = nn.ConvTranspose1d(6, 2, 3, stride=2)\n"]),
+     ("nn.ConvTranspose2d(3, 4, 3, groups=2)", ["groups=2 cuts", "in_channels=3", "groups=1"]),
+     ("torch.conv_transpose1d(torch.ones(1, 1, 4), torch.ones(1, 1, 3), padding='same')",
+      ["does not exist for a transposed convolution", "\n    padding = (1,)\n"]),
+     ("nn.ConvTranspose1d(1, 1, 3, stride=2)(torch.ones(1, 1, 4), output_size=(20,))",
+      ["the sizes from 9 to 10 can be had", "output_size = (10,)"]),
+     ("nn.Conv1d(3, 4, 3)(torch.ones(1, 2, 5))", ["The input's channels"]),
+     ("torch.softmax(torch.ones(2).long(), 0)", ["not implemented for 'Long'\n"])],
+)  # fmt: skip
+def test_an_error_is_told_in_plain_words(
+    call: str, words: list[str], tmp_path: Path, capsys: Captured
+) -> None:
+    text = f"import torch\nfrom torch import nn\nprint('before')\n{call}\n"
+    assert explain(text, tmp_path) == 2
+    captured = capsys.readouterr()
+    assert captured.out.startswith("**It prints**\n\n    before\n")
+    assert "nothing here calls it" not in captured.out
+    assert captured.err.startswith("line 4: ") and "transposed convolution for" not in captured.err
+    for word in words:
+        assert word in captured.err
+
+
+def test_a_case_is_exported(tmp_path: Path, capsys: Captured) -> None:
+    page = tmp_path / "lesson.html"
+    assert main(["export", "question", "-o", str(page)]) == 0
+    assert page.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html")
+    assert "lesson.html" in capsys.readouterr().out
+    assert main(["export", str(tmp_path / "none.json")]) == 1
+    assert "none.json" in capsys.readouterr().err
