@@ -21,14 +21,16 @@ from convt_trace.ui import address, controls
 #: The pages of links that the playground's own page draws.
 PRESENTER = "presenter"
 
+_FILE_PROBLEM = "file_problem"
+
 
 def load() -> None:
     """Open what the address says, where it is not what the page wrote there."""
     state = st.session_state
+    state.problem = state.pop(_FILE_PROBLEM, "")  # said once: the next change goes on from here
     query = address.changed()
     if query is None and "linked" in state:
         return
-    state.problem = ""
     try:
         ours = any(name in NAMES for name in query or {})
         linked = from_link(query or {}) if ours else Linked(QUESTION.case(), QUESTION)
@@ -62,9 +64,8 @@ def show_file(data: bytes) -> None:
     try:
         case = Case.from_json(data)
     except (Unreadable, ValueError) as error:
-        st.session_state.problem = f"This file cannot be opened: {error}"
+        st.session_state[_FILE_PROBLEM] = f"This file cannot be opened: {error}"
         return
-    st.session_state.problem = ""
     show(replace(_settled(case), page="playground"))
 
 
