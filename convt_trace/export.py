@@ -26,6 +26,7 @@ from convt_trace.layer import ORDERS
 from convt_trace.packed import Unreadable
 from convt_trace.player.scene import Opening, View, opened, picked_trace, read_message, scene
 from convt_trace.settings import PRESETS
+from convt_trace.snippet import SnippetError, read_snippet
 from convt_trace.trace import Trace
 
 if find_spec("plotly") is None:
@@ -363,7 +364,7 @@ def _modules() -> dict[str, str]:
 
 
 def export_main(argv: Sequence[str]) -> int:
-    """Write a page: ``python -m convt_trace export question -o lesson.html``.
+    """Write a page: ``python -m convt_trace export snippet.py -o lesson.html``.
 
     Returns
     -------
@@ -374,24 +375,42 @@ def export_main(argv: Sequence[str]) -> int:
         prog="python -m convt_trace export",
         description="Write a case as an HTML file that plays it with no server and no network.",
     )
-    parser.add_argument("case", help=f"a case file (.json), or one of {', '.join(PRESETS)}")
+    parser.add_argument(
+        "case",
+        help=f"a snippet (.py, .txt), a case file (.json), or one of {', '.join(PRESETS)}",
+    )
+    parser.add_argument(
+        "--call", type=int, default=1, help="which of a snippet's transposed convolutions"
+    )
     parser.add_argument("-o", "--output", default="lesson.html", help="default: %(default)s")
     parser.add_argument("--order", choices=list(ORDERS), default="scatter")
     parser.add_argument("--step", type=int, default=0, help="the step to open at")
+    parser.add_argument(
+        "--hide", type=int, help="hide the output from this step on, to be predicted; 0 hides all"
+    )
     parser.add_argument("--title", default="", help="a heading")
     chosen = parser.parse_args(argv)
     try:
-        case = _named(chosen.case)
-        page = to_html(case, View(chosen.order), chosen.step, title=chosen.title)
+        case = _named(chosen.case, chosen.call)
+        view = View(chosen.order)
+        page = to_html(case, view, chosen.step, title=chosen.title, hidden=chosen.hide)
         written = Path(chosen.output).write_bytes(page.encode())
-    except (OSError, Unreadable, LayerError, ExportError) as error:
+    except (OSError, Unreadable, LayerError, ExportError, SnippetError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{chosen.output}: {written / 1e6:.1f} MB, {case.line()}")
     return 0
 
 
-def _named(name: str) -> Case:
+def _named(name: str, call: int) -> Case:
+    """Return a preset's case, a case file's, or that of a snippet's call (counted from 1)."""
     if name in PRESETS:
         return PRESETS[name].settings.case()
-    return Case.from_json(Path(name).read_bytes())
+    if name.endswith(".json"):
+        return Case.from_json(Path(name).read_bytes())
+    cases = read_snippet(Path(name).read_text(errors="replace"), isolated=True).cases
+    if not 1 <= call <= len(cases):
+        raise ExportError(
+            f"{name} runs {len(cases)} transposed convolutions: there is no call {call} to write."
+        )
+    return cases[call - 1]

@@ -255,3 +255,25 @@ def test_the_command_says_what_it_cannot_read(text, tmp_path, capsys):
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "Traceback" not in error
     assert not (tmp_path / "page.html").exists()
+
+
+SNIPPET = """
+import torch
+from torch.nn import functional as F
+
+x = torch.tensor([[[2.0, 1.0, 1.0, 3.0]]])
+for kernel in ([1.0, 1.0, 5.0], [1.0, 0.0, -1.0]):
+    print(F.conv_transpose1d(x, torch.tensor([[kernel]]), padding=2))
+"""
+
+
+def test_the_command_reads_snippets(tmp_path, capsys):
+    file, made = tmp_path / "snippet.py", tmp_path / "lesson.html"
+    file.write_text(SNIPPET)
+    assert export_main([str(file), "-o", str(made), "--call", "2", "--hide", "0"]) == 0
+    case = Case.of(
+        np.array([[[2, 1, 1, 3]]], np.float32), np.array([[[1, 0, -1]]], np.float32), padding=2
+    )
+    assert Page(made.read_text()).windows() == [opened(scene(case), Opening(hide=0, key="page"))]
+    assert export_main([str(file), "-o", str(made), "--call", "3"]) == 1
+    assert "there is no call 3" in capsys.readouterr().err

@@ -73,7 +73,9 @@ class Reader:
     def __init__(self, lines: list[str], budget: Budget, recorder: Recorder):
         from convt_trace.snippet.pyrandom import Generators
 
-        self.lines, self.budget, self.recorder = lines, budget, recorder
+        self.lines: list[str] = lines
+        self.budget: Budget = budget
+        self.recorder: Recorder = recorder
         self.top = Scope({"__name__": "__main__"})
         self.stack: list[int] = [0]
         self.failed: tuple[BaseException, tuple[int, ...]] | None = None
