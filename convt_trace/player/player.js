@@ -528,6 +528,7 @@ class Player {
       return;
     }
     this.key = key;
+    this.asked = null;
     const step = this.#meaningfulStep(scene);
     this.scenes = new Map([[scene.start, scene]]);
     this.awaited = null;

@@ -11,16 +11,22 @@ from urllib.parse import parse_qsl
 import streamlit as st
 
 _WRITTEN = "address_written"
+_CONTROLS = "address_controls"
 _OF_PAGES = "addresses"
 
 
 def changed() -> dict[str, str] | None:
-    """Return the address' parameters where they are not those that the page wrote last.
+    """Return the address' parameters where somebody else changed them: a link, or the way back.
 
-    To be asked first in a run, before any widget is made.
+    To be asked first in a run, before any widget is made. A run that a quick hand asks for before
+    the browser has the page's last address brings an older one; the control that was moved tells
+    such a run from the way back, which moves none.
     """
+    state = st.session_state
     now = st.query_params.to_dict()
-    return now if now != st.session_state.get(_WRITTEN) else None
+    if now == state.get(_WRITTEN) or (_WRITTEN in state and _moved()):
+        return None
+    return now
 
 
 def write(query: str) -> None:
@@ -29,6 +35,19 @@ def write(query: str) -> None:
     if wanted != st.query_params.to_dict():
         st.query_params.from_dict(wanted)
     st.session_state[_WRITTEN] = wanted
+    st.session_state[_CONTROLS] = _controls()
+
+
+def _moved() -> bool:
+    """Tell whether a control has another value than when the address was written."""
+    before = st.session_state.get(_CONTROLS, {})
+    return any(name in before and before[name] != value for name, value in _controls().items())
+
+
+def _controls() -> dict[str, object]:
+    """Return what the controls hold: their keys name a generation (`controls.key`)."""
+    held = st.session_state.to_dict()
+    return {str(k): v for k, v in held.items() if ":" in str(k) or k in ("generation", "preset")}
 
 
 def keep(page: str) -> None:
