@@ -47,6 +47,7 @@ class State:
 
     def explain(self, source: str) -> None:
         """Explain a text; what was asked about another one does not carry over."""
+        readings.try_again(source)
         if source != self.source:
             self.source, self.run = source, None
 
@@ -167,6 +168,8 @@ def _found(state: State, result: Result) -> None:
     reading = result.reading
     if result.error is not None and not (reading.definitions and _is_nothing(result.error)):
         _error(result.error, state.source or "", reading.calls)
+        if result.out_of_time:
+            st.caption("The server may be busy: Explain tries again.")
     for line, warning in warnings_of(state.source or ""):
         st.warning(f"**Line {line}.** {plain(warning)}", icon=":material/lightbulb:")
     if reading.printed:

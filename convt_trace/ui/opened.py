@@ -7,6 +7,7 @@ controls cannot hold is shown all the same; they are put away for it.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import streamlit as st
 
@@ -21,14 +22,13 @@ from convt_trace.ui import address, controls
 #: The pages of links that the playground's own page draws.
 PRESENTER = "presenter"
 
-_FILE_PROBLEM = "file_problem"
-
 
 def load() -> None:
     """Open what the address says, where it is not what the page wrote there."""
     state = st.session_state
-    state.problem = state.pop(_FILE_PROBLEM, "")  # said once: the next change goes on from here
     query = address.changed()
+    # Said once: what a file or a link had wrong is over with the next thing that somebody does.
+    state.problem = state.pop("complaint", "")
     if query is None and "linked" in state:
         return
     try:
@@ -64,7 +64,7 @@ def show_file(data: bytes) -> None:
     try:
         case = Case.from_json(data)
     except (Unreadable, ValueError) as error:
-        st.session_state[_FILE_PROBLEM] = f"This file cannot be opened: {error}"
+        st.session_state.complaint = f"This file cannot be opened: {error}"
         return
     show(replace(_settled(case), page="playground"))
 
@@ -112,10 +112,22 @@ def query(what: Case | Settings, view: View) -> str:
     question = isinstance(what, Settings) and written(what) == written(QUESTION)
     if question and at_start and view == View():
         return ""
+    if not _fits(what):
+        return ""
     try:
         return link(what, view, Shared(now.step, now.unit, now.cell, now.hide))
     except LinkError:
         return ""
+
+
+@lru_cache(maxsize=64)
+def _fits(what: Case | Settings) -> bool:
+    """Tell whether a link takes a case: packing a large one in every run would be felt."""
+    try:
+        to_link(what)
+    except LinkError:
+        return False
+    return True
 
 
 def link(what: Case | Settings, view: View, shared: Shared, page: str | None = None) -> str:

@@ -29,6 +29,11 @@ class Result:
     error: SnippetError | None = None
 
     @property
+    def out_of_time(self) -> bool:
+        """Whether it ended at the clock: on a busy server the same text may be read the next time."""
+        return self.error is not None and "seconds of computing" in self.error.message
+
+    @property
     def bytes(self) -> int:
         """The size of its tensors, those that calls share counted once."""
         tensors = {
@@ -78,6 +83,13 @@ class Readings:
         """Whether a result is at hand, so that no time needs to be announced."""
         future = self._kept.get((source, run))
         return future is not None and future.done()
+
+    def try_again(self, source: str) -> None:
+        """Forget a text's results that ended at the clock."""
+        with self._lock:
+            for key, future in list(self._kept.items()):
+                if key[0] == source and future.done() and future.result().out_of_time:
+                    del self._kept[key]
 
     def _make_room(self) -> None:
         with self._lock:

@@ -112,9 +112,15 @@ def test_an_example_of_the_gallery_opens(page: Page, name: str) -> None:
 
 def test_a_generator_of_full_size_opens_at_its_last_layer(page: Page) -> None:
     open_at(page, "/Explain?example=dcgan")
-    page.get_by_role("tab").last.click()
+    last, busy = page.get_by_role("tab", name="(5)"), page.get_by_text("Explain tries again")
+    for _ in range(5):  # the reader's clock runs on a machine that is busy with other tests
+        expect(last.or_(busy).first).to_be_visible()
+        if not busy.is_visible():
+            break
+        page.get_by_role("button", name="Explain", exact=True).click()
+    last.click()
     expect(page.get_by_text("y (1, 3, 64, 64)")).to_be_visible()
-    expect(page.locator("figure[data-panel=torch]")).to_be_visible()
+    expect(page.get_by_label("torch's output, shape (1, 3, 64, 64)")).to_be_visible()
     expect(page.get_by_text("equals torch within float32 rounding")).to_be_visible()
 
 
