@@ -236,6 +236,7 @@ def test_a_cell_is_asked_for_by_a_click_and_by_its_place(page: Page) -> None:
 
 def test_numbers_that_differ_are_named(page: Page, tmp_path: Path) -> None:
     open_at(page, "/Explain?example=answer")
+    expect(page.locator("figure[data-panel=torch]")).to_be_visible()
     page.get_by_text("I got something else.").click()
     page.get_by_label("Numbers", exact=True).fill("tensor([[[ 8., 17.]]])")
     page.get_by_role("button", name="What are these?").click()
