@@ -133,6 +133,8 @@ class Editor {
     if (!this.editor) {
       const start = load && load.id !== this.kept?.load ? null : this.kept;
       this.create(start?.text ?? load?.text ?? data.first);
+      // An example takes the place of what was typed here; that stays within reach.
+      if (this.kept && !start && !this.kept.given && this.kept.text.trim()) this.kept.own = this.kept.text;
       if (!start) this.took(load?.id ?? null);
     } else if (load && load.id !== this.kept.load) {
       this.replace(load.text);

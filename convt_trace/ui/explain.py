@@ -102,21 +102,23 @@ def _address(state: State) -> dict[str, str]:
 
 
 def _gallery(state: State) -> None:
-    st.session_state.gallery = name_of(state.source)
+    name = name_of(state.source)
+    # The key names what is shown. A value set at every run would undo a click that comes meanwhile.
+    key = f"gallery_{name}"
 
     def chosen() -> None:
-        if st.session_state.gallery:
-            state.put(st.session_state.gallery)
+        if st.session_state[key]:
+            state.put(st.session_state[key])
 
     st.pills(
         "Examples",
         list(EXAMPLES),
+        default=name,
         format_func=lambda name: EXAMPLES[name].title,
-        key="gallery",
+        key=key,
         on_change=chosen,
         label_visibility="collapsed",
     )
-    name = name_of(state.source)
     if name:
         st.caption(EXAMPLES[name].note)
 

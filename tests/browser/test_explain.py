@@ -132,7 +132,7 @@ def test_a_class_that_nobody_calls_runs_on_a_shape(page: Page) -> None:
     page.get_by_label("shape of skip", exact=True).fill("1, 2, 6, 6")
     page.get_by_role("button", name="Run it").click()
     expect(page.get_by_role("tab", name="line 12: conv_transpose2d")).to_be_visible()
-    expect(page.get_by_text("One sample")).to_be_visible()
+    expect(page.get_by_text("One sample: nothing")).to_be_visible()
     expect(page.get_by_label("shape of x", exact=True)).to_have_value("1, 4, 3, 3")
     page.get_by_label("shape of x", exact=True).fill("one")
     page.get_by_role("button", name="Run it").click()
@@ -236,6 +236,7 @@ def test_a_cell_is_asked_for_by_a_click_and_by_its_place(page: Page) -> None:
 
 def test_numbers_that_differ_are_named(page: Page, tmp_path: Path) -> None:
     open_at(page, "/Explain?example=answer")
+    expect(page.locator("figure[data-panel=torch]")).to_be_visible()
     page.get_by_text("I got something else.").click()
     page.get_by_label("Numbers", exact=True).fill("tensor([[[ 8., 17.]]])")
     page.get_by_role("button", name="What are these?").click()
