@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _SPACE = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
-_BOX, _HIGH, _LEFT, _ROW = 92, 34, 96, 74
-_MARK = "#d6277f"
+_BOX, _HIGH, _LEFT, _ROW = 78, 34, 62, 70
+#: Both can be read on a light and on a dark page, whose colours a picture does not inherit.
+_MARK, _INK = "#d6277f", "#808894"
 
 
 def axis_names(tensor: str, ndim: int, dims: int) -> tuple[str, ...]:
@@ -66,12 +67,23 @@ def picture(
     rows.append(_arguments(said, len(known), offending))
     width = _LEFT + _BOX * max((len(shape) for shape in known.values()), default=4) + 8
     height = _ROW * len(known) + (34 if said else 4)
-    label = ", ".join(f"{name} {shape}" for name, shape in known.items()) + f": look at {offending}"
+    label = described(known, offending)
     return (
-        f'<svg role="img" aria-label="{label}" viewBox="0 0 {width} {height}" width="{width}" '
-        'style="max-width: 100%; height: auto; font: 15px system-ui, sans-serif" '
-        f'fill="currentColor" stroke="none">{"".join(rows)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{label}" '
+        f'viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
+        'style="font: 15px system-ui, sans-serif" '
+        f'fill="{_INK}" stroke="none">{"".join(rows)}</svg>'
     )
+
+
+def described(shapes: Mapping[str, Sequence[int] | None], offending: str) -> str:
+    """Return what the picture shows, in words.
+
+    >>> described({"x": (1, 5, 3), "bias": None}, "x")
+    'x (1, 5, 3): look at x'
+    """
+    known = (f"{name} {tuple(shape)}" for name, shape in shapes.items() if shape is not None)
+    return ", ".join(known) + f": look at {offending}"
 
 
 def _worth(name: str, value: Any, offending: str) -> bool:
@@ -84,13 +96,13 @@ def _worth(name: str, value: Any, offending: str) -> bool:
 
 def _tensor(name: str, shape: tuple[int, ...], place: int, marked: bool, dims: int) -> str:
     top = _ROW * place + 24
-    ink = _MARK if marked else "currentColor"
+    ink = _MARK if marked else _INK
     parts = [f'<text x="0" y="{top + 23}" font-weight="600" fill="{ink}">{name}</text>']
     for axis, (title, size) in enumerate(zip(axis_names(name, len(shape), dims), shape)):
         left = _LEFT + axis * _BOX
         middle = left + _BOX / 2 - 4
         parts.append(
-            f'<text x="{middle}" y="{top - 7}" text-anchor="middle" font-size="13">{title}</text>'
+            f'<text x="{middle}" y="{top - 7}" text-anchor="middle" font-size="12">{title}</text>'
             f'<rect x="{left}" y="{top}" width="{_BOX - 8}" height="{_HIGH}" rx="6" fill="none" '
             f'stroke="{ink}" stroke-width="{3 if marked else 1.2}"/>'
             f'<text x="{middle}" y="{top + 23}" text-anchor="middle">{size}</text>'

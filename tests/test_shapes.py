@@ -15,9 +15,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def drawn(*arguments) -> ET.Element:
-    return ET.fromstring(
-        picture(*arguments).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
-    )
+    return ET.fromstring(picture(*arguments))
 
 
 def test_every_size_is_written_and_only_the_offender_is_marked():

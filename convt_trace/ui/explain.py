@@ -16,7 +16,7 @@ from convt_trace.advice import explain_error
 from convt_trace.editor.mount import Load, Mark, editor
 from convt_trace.gallery import EXAMPLES, name_of
 from convt_trace.positional import warnings_of
-from convt_trace.shapes import picture
+from convt_trace.shapes import described, picture
 from convt_trace.snippet import LIMITS, Call, Run, SnippetError
 from convt_trace.ui import address, answers, shell, uncalled
 from convt_trace.ui.markdown import code, plain
@@ -217,7 +217,10 @@ def _error(error: SnippetError, source: str, calls: Sequence[Call]) -> None:
     tried = error.attempt
     if tried is not None and told.what:
         shapes = {"x": tried.input_shape, "weight": tried.weight_shape, "bias": tried.bias_shape}
-        st.html(picture(shapes, tried.parameters, told.what, int(tried.op[-2])))
+        st.image(
+            picture(shapes, tried.parameters, told.what, int(tried.op[-2])),
+            alt=described(shapes, told.what),
+        )
     if words.strip():
         st.markdown(plain(words))
     if known and told.code:
