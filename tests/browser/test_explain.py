@@ -46,7 +46,9 @@ def explain(page: Page, text: str, key: str = "Control+Enter") -> None:
 
 
 def pick(page: Page, name: str) -> None:
-    """Choose an example of the gallery."""
+    """Choose an example of the gallery, once the page is drawn."""
+    drawn = page.get_by_test_id("stApp")
+    expect(drawn).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
     page.get_by_role("radio", name=EXAMPLES[name].title, exact=True).click()
 
 
