@@ -517,7 +517,7 @@ class Player {
     await this.ready;
     this.root.hidden = false;
     // The first picture is sketched; plotly.js takes most of a second to start on a slow machine.
-    if (!window.Plotly) setTimeout(() => loadPlotly(this.options.plotly).then(() => this.#recolour()));
+    if (!window.Plotly) afterPaint(() => loadPlotly(this.options.plotly).then(() => this.#recolour()));
     const key = JSON.stringify([scene.case, scene.order, scene.total, scene.tensors.map((panel) => panel.channels)]);
     const opening = this.#openingOf(scene);
     if (key === this.key) {
@@ -1207,6 +1207,11 @@ function describeSum(sum) {
     lines.at(-1).append(` · ${said}`);
   }
   return lines;
+}
+
+/** Run once the page has painted what it has: a script that takes long would hold the picture back. */
+function afterPaint(run) {
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(run, 100)));
 }
 
 /** Load plotly once per page, however many players there are. */
