@@ -45,9 +45,10 @@ def _moved() -> bool:
 
 
 def _controls() -> dict[str, object]:
-    """Return what the controls hold: their keys name a generation (`controls.key`)."""
+    """Return what the controls hold, by their keys (`controls.key`)."""
     held = st.session_state.to_dict()
-    return {str(k): v for k, v in held.items() if ":" in str(k) or k in ("generation", "preset")}
+    ours = ("generation", "preset")
+    return {str(k): v for k, v in held.items() if str(k).startswith("control:") or k in ours}
 
 
 def keep(page: str) -> None:

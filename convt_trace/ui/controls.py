@@ -1,9 +1,10 @@
 """The playground's controls: widgets in, `Settings` out.
 
 The settings of the last run are the one source of truth. Every widget starts from them under a key
-that names its bounds, so a widget whose bounds move is a new one that starts at the right place; and
-a generation that counts loads (a preset, a link), so that a load replaces every widget. Nothing is
-kept in a widget alone: a run that a quick hand interrupts loses nothing.
+that names its bounds, so a widget whose bounds move is a new one that starts at the right place. A
+load (a preset, a link, the way back) counts a generation, and each widget takes its value from the
+settings once in every generation, where it stands: nothing is replaced, so nothing scrolls. Nothing
+is kept in a widget alone: a run that a quick hand interrupts loses nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ from convt_trace.layer import Ints
 from convt_trace.settings import PER_AXIS, PRESETS, RECIPES, Fill, Settings, SettingsError
 
 OWN = "own"
+_OWN_NOTE = (
+    "Your own settings; the address holds them. The browser's way back undoes one change, and every "
+    "entry above starts anew."
+)
+#: Pixels for a preset's note, the same for all: what stands below does not move.
+_NOTE_HEIGHT = 136
 _AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
@@ -35,8 +42,18 @@ def load_fill(name: str, fill: Fill) -> None:
 
 
 def key(name: str, *bounds: object) -> str:
-    """Return a widget's key: another one after every load, and wherever its bounds differ."""
-    return ":".join(map(str, (name, st.session_state.generation, *bounds)))
+    """Return a control's key: another one wherever its bounds differ."""
+    return ":".join(map(str, ("control", name, *bounds)))
+
+
+def start(name: str, value: object, *bounds: object) -> str:
+    """Return a control's key; it is set to a value where it is new, and once after every load."""
+    state, control = st.session_state, key(name, *bounds)
+    started = state.setdefault("started", {})
+    if control not in state or started.get(control) != state.generation:
+        state[control] = value
+        started[control] = state.generation
+    return control
 
 
 def settings() -> Settings:
@@ -50,8 +67,7 @@ def settings() -> Settings:
         axes = _axes(base)
         bias = st.toggle(
             "bias",
-            base.bias,
-            key=key("bias"),
+            key=start("bias", base.bias),
             help="One number per output channel, added once to each of its cells.",
         )
         st.subheader("Numbers", divider="gray")
@@ -90,21 +106,23 @@ def _presets(settings: Settings) -> None:
     st.selectbox(
         "Start from", list(titles), format_func=titles.__getitem__, key="preset", on_change=chosen
     )
-    # A note may name the output, which may be hidden.
-    if st.session_state.preset != OWN and st.session_state.opening.hide is None:
-        st.caption(PRESETS[st.session_state.preset].note)
+    note = PRESETS[name].note if (name := st.session_state.preset) != OWN else _OWN_NOTE
+    with st.container(height=_NOTE_HEIGHT, border=False):
+        # A note may name the output, which may be hidden.
+        if st.session_state.opening.hide is None:
+            st.caption(note)
 
 
 def _dims(base: Settings) -> int:
-    return st.segmented_control(
+    dims = st.segmented_control(
         "Spatial dimensions",
         [1, 2, 3],
-        default=base.dims,
         required=True,
         format_func=lambda dims: f"{dims}d",
-        key=key("dims"),
+        key=start("dims", base.dims),
         width="stretch",
     )
+    return dims or base.dims  # one is always chosen
 
 
 def _slider(name: str, label: str, low: int, high: int, value: int, help: str) -> int:
@@ -115,9 +133,8 @@ def _slider(name: str, label: str, low: int, high: int, value: int, help: str) -
         label,
         low,
         high + resting,
-        min(max(value, low), high),
         disabled=resting,
-        key=key(name, low, high),
+        key=start(name, min(max(value, low), high), low, high),
         help=help,
     )
     return low if resting else moved
@@ -139,8 +156,7 @@ def _channels(base: Settings) -> dict[str, Any]:
         counts[name] = st.select_slider(
             name,
             choices,
-            rules.nearest(getattr(base, name), choices),
-            key=key(name, groups),
+            key=start(name, rules.nearest(getattr(base, name), choices), groups),
             help=f"{what.capitalize()} channels: a multiple of groups={groups}, so that every "
             "group has the same number.",
         )
@@ -154,8 +170,7 @@ def _axes(base: Settings) -> dict[str, Any]:
     dims = base.dims
     per_axis = dims > 1 and st.toggle(
         "each axis on its own",
-        any(len(set(getattr(base, name))) > 1 for name in PER_AXIS),
-        key=key("per_axis", dims),
+        key=start("per_axis", any(len(set(getattr(base, name))) > 1 for name in PER_AXIS), dims),
         help="One slider per spatial dimension instead of one for all.",
     )
     found = []
@@ -220,16 +235,14 @@ def _fill(name: str, label: str, base: Fill, bilinear: bool = False) -> Fill:
     recipe = st.selectbox(
         label,
         recipes,
-        recipes.index(base.recipe) if base.recipe in recipes else 0,
-        key=key(name),
+        key=start(name, base.recipe if base.recipe in recipes else recipes[0]),
         help="; ".join(f"**{recipe}**: {RECIPES[recipe]}" for recipe in recipes) + ".",
     )
     numbers, seed = base.numbers, base.seed
     if recipe == "numbers":
         text = st.text_input(
             f"numbers of {label}",
-            rules.write_numbers(base.numbers),
-            key=key(f"{name}_numbers"),
+            key=start(f"{name}_numbers", rules.write_numbers(base.numbers)),
             label_visibility="collapsed",
             help="Apart by commas; repeated in order until the tensor is full.",
         )
@@ -242,8 +255,7 @@ def _fill(name: str, label: str, base: Fill, bilinear: bool = False) -> Fill:
             f"seed of {label}",
             0,
             rules.MOST_SEED,
-            base.seed,
-            key=key(f"{name}_seed"),
+            key=start(f"{name}_seed", base.seed),
             help="The same seed gives the same numbers.",
         )
     return Fill(recipe, numbers, seed)
@@ -258,8 +270,7 @@ def pick_channels(
     picked = st.multiselect(
         f"{label} (of {count})",
         range(count),
-        list(shown),
-        key=key(name, count),
+        key=start(name, list(shown), count),
         max_selections=most,
         help="The last one lets the sums finish on screen.",
     )

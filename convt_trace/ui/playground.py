@@ -103,7 +103,7 @@ def _upload() -> None:
         if file is not None:
             opened.show_file(file.getvalue())
 
-    name = controls.key("file")
+    name = controls.key("file", st.session_state.generation)
     with st.sidebar, st.expander("Open a case file", icon=":material/upload_file:"):
         st.file_uploader(
             "Case file", "json", key=name, on_change=read, label_visibility="collapsed"
@@ -125,11 +125,11 @@ def _order() -> str:
         order = st.segmented_control(
             "Order of the MACs",
             list(_ORDERS),
-            default=st.session_state.order,
             required=True,
-            key=controls.key("order"),
+            key=controls.start("order", st.session_state.order),
             label_visibility="collapsed",
         )
+        order = order or "scatter"  # one is always chosen
         st.session_state.order = order
         st.markdown(_ORDERS[order])
     return order
@@ -183,7 +183,9 @@ def _view(case: Case, order: str) -> View:
 def _item(batch: int, shown: int) -> int:
     if batch < 2:
         return 0
-    return st.slider("batch item", 0, batch - 1, shown, key=controls.key("n", batch))
+    return st.slider(
+        "batch item", 0, batch - 1, key=controls.start("n", min(shown, batch - 1), batch)
+    )
 
 
 def _more(case: Case) -> None:

@@ -105,12 +105,17 @@ def test_back_brings_the_setting_before(page: Page) -> None:
     slider(page, "padding").press("ArrowLeft")
     in_address(page, padding="1")
     player.settled()
+    before = slider(page, "padding").bounding_box()
     page.go_back()
     in_address(page, stride="2", padding="2")
     expect(line(page)).to_have_text(
         "nn.ConvTranspose1d(4, 4, 3, stride=2, padding=2, groups=2, bias=False)"
     )
+    player.settled()
     expect(slider(page, "padding")).to_have_value("2")
+    after = slider(page, "padding").bounding_box()
+    # The slider moved where it stood: the sidebar did not scroll.
+    assert before and after and before["y"] == after["y"] and before["x"] < after["x"]
 
 
 def test_quick_hands_lose_nothing(page: Page) -> None:
