@@ -14,6 +14,11 @@ const HIDDEN = Symbol("a number that is to be predicted");
 const LARGER = [3, 2.5, 2.2, 2, 1.8, 1.6, 1.4, 1.2, 1]; // how much a presenter's picture grows, at best
 const SEEN_FROM_AFAR = 34; // pixels of a cell before it grows
 
+const HINTS = {
+  point: "Point at an output cell to see its whole sum, at an input value to see where it goes; click to keep it.",
+  tap: "Tap an output cell to see its whole sum, an input value to see where it goes; tap it again to let it go.",
+};
+
 const ICONS = {
   "First step": "M5 4v16M19 5l-10 7 10 7z",
   "Step back": "M16 5l-10 7 10 7z",
@@ -1005,7 +1010,7 @@ class Player {
     this.root.classList.toggle("ct-pinned", this.pinned !== null);
     if (!target) {
       this.detail.replaceChildren(
-        make("p", { class: "ct-hint" }, "Point at an output cell to see its whole sum, at an input value to see where it goes; click to keep it."),
+        make("p", { class: "ct-hint" }, HINTS[matchMedia("(hover: none)").matches ? "tap" : "point"]),
       );
       return;
     }

@@ -111,7 +111,7 @@ def _upload() -> None:
 
 
 def _head(what: Case | Settings, case: Case) -> None:
-    st.markdown("#### ConvTranspose, one multiply-accumulate at a time")
+    st.markdown("#### ConvTranspose, step by step")
     # Not st.code: its highlighter is 440 kB of JavaScript, for one line.
     st.markdown(f"`{case.line()}`")
     st.caption(words.counts(case))

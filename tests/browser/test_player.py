@@ -438,13 +438,16 @@ def test_a_phone_has_room(phone: Page) -> None:
         player.button("Last step").tap()
         expect(player.slider).to_have_value(re.compile(r"^[1-9]\d+$"))
         assert phone.evaluate(wide)
+    # The buttons stay at hand while the picture scrolls.
+    for panel in ("input", "output"):
+        player.panel(panel).evaluate("figure => figure.scrollIntoView({ block: 'center' })")
+        expect(player.button("Play")).to_be_in_viewport(ratio=1)
     # A tap keeps a cell, another lets it go.
-    player.panel("output").scroll_into_view_if_needed()
     phone.touchscreen.tap(*player.middle("output", KEPT[0]))
     expect(player.detail).to_contain_text("y[0,0,0]")
     expect(player.detail).to_contain_text("= 8")
     phone.touchscreen.tap(*player.middle("output", KEPT[0]))
-    expect(player.detail).to_contain_text("Point at an output cell")
+    expect(player.detail).to_contain_text("Tap an output cell")
     player.has_outlined("output", "lit", 0)
 
 
