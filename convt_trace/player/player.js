@@ -489,7 +489,8 @@ class Player {
         make("label", {}, "Speed ", this.speedSelect),
         this.cropBox,
         this.skipBox,
-        make("label", {}, "Predict ", this.hideSelect),
+        // A page that answers for cells has said what would be predicted.
+        make("label", { hidden: Boolean(this.options.cells) }, "Predict ", this.hideSelect),
         make("span", { class: "ct-keys" }, ...keyHints()),
       ),
       this.sentence,
@@ -1122,7 +1123,7 @@ class Player {
       h: () => this.#hideBy(this.predict.on ? "no" : this.step ? "on" : "all"),
       u: () => this.#nextUnit(),
     }[event.key.length > 1 ? event.key : event.key.toLowerCase()];
-    if (!run) return;
+    if (!run || (this.options.cells && event.key.toLowerCase() === "h")) return;
     event.preventDefault();
     event.stopPropagation();
     run();

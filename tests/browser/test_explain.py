@@ -80,6 +80,10 @@ def test_the_question_is_explained_at_one_key(page: Page) -> None:
     reads(page, "torch", ["8", "8", "10", "10"])
     last_step(page)
     expect(page.locator("figure[data-panel=output]")).to_contain_text("10")
+    # The answer is there: nothing is left to predict.
+    page.keyboard.press("h")
+    expect(page.get_by_label("Hide the output, to predict it")).to_be_hidden()
+    expect(page.locator("figure[data-panel=output]")).to_contain_text("10")
 
 
 def test_somebody_new_sees_the_question_explained(page: Page) -> None:
@@ -148,6 +152,9 @@ def test_an_error_marks_its_line_and_keeps_text_and_answers(page: Page) -> None:
     explain(page, source)
     expect(page.get_by_text("expected input[1, 8, 10, 10] to have 16 channels")).to_be_visible()
     expect(page.get_by_text("The layer takes 16 input channels")).to_be_visible()
+    shapes = page.get_by_role("img", name="x (1, 8, 10, 10)")
+    expect(shapes).to_have_attribute("alt", re.compile("weight .*: look at x$"))
+    assert shapes.evaluate("picture => picture.complete && picture.naturalWidth > 200")
     expect(page.locator(".pce-line.ce-error")).to_have_text(re.compile("second = layer"))
     expect(editor(page)).to_have_value(source)
     expect(answer(page)).to_contain_text("y[0,0,")

@@ -96,6 +96,19 @@ def test_buttons_and_slider_go_where_they_say(page: Page) -> None:
     player.slider.focus()
     player.press("ArrowRight", "ArrowRight", "ArrowLeft")
     player.is_at(41)
+    # A drag goes through the steps on its way, and the picture with it.
+    box = player.slider.bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    page.mouse.down()
+    player.is_at(36)
+    page.mouse.move(box["x"] + box["width"] - 1, middle, steps=5)
+    player.is_at(72)
+    assert player.numbers("torch") == ["8", "8", "10", "10"]
+    page.mouse.move(box["x"] + 1, middle, steps=5)
+    page.mouse.up()
+    player.is_at(0)
     assert page.locator(".ct-marks .ct-group-mark").count() == 2
     assert page.locator(".ct-marks .ct-channel-mark").count() == 2
 
