@@ -10,6 +10,7 @@ import segno
 import streamlit as st
 
 from convt_trace.case import Case
+from convt_trace.editor.mount import copy_button
 from convt_trace.export import ExportError, to_html
 from convt_trace.link import LinkError
 from convt_trace.player.mount import Shared
@@ -65,14 +66,22 @@ def _links(what: Case | Settings, case: Case, view: View, shared: Shared) -> Non
     with code:
         _code(link)
     with texts:
-        st.markdown("**Link**")
-        st.code(link, language=None, wrap_lines=True)
-        st.markdown("**In a course page**")
+        _text("**Link**", "Copy link", link, "copy_link")
         frame = _FRAME.format(src=f"{link}&embed=true".replace("&", "&amp;"), title=case.line())
-        st.code(frame, language=None, wrap_lines=True, height=140)
+        _text("**In a course page**", "Copy frame", frame, "copy_frame", height=140)
         st.link_button(
             "Open the presenter view", presenter, icon=":material/co_present:", width="stretch"
         )
+
+
+def _text(title: str, label: str, text: str, key: str, height: int | None = None) -> None:
+    """Show a text with its button to copy it."""
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.markdown(title, width="content")
+        copy_button(label, text, key=key)
+    st.code(text, language=None, wrap_lines=True, height=height or "content")
 
 
 def _code(link: str) -> None:
@@ -82,7 +91,7 @@ def _code(link: str) -> None:
         return
     st.html(
         f'<img src="{picture}" alt="QR code of the link" '
-        'style="display: block; width: min(100%, 40rem); margin: 0 auto">'
+        'style="display: block; width: min(100%, 40rem, 100vh - 17rem); margin: 0 auto">'
     )
 
 

@@ -77,7 +77,8 @@ def test_two_browsers_open_the_same_picture_at_the_same_step(
     expect(players[0].page.get_by_role("alert")).to_have_count(0)
 
 
-def test_what_is_shared_opens_where_it_was(page: Page, open_page: OpenPage) -> None:
+def test_what_is_shared_opens_where_it_was(open_page: OpenPage) -> None:
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
     player = PlayerPage(page)
     player.seek(20)
     player.choose("Unit of a step", "stamp")
@@ -90,8 +91,15 @@ def test_what_is_shared_opens_where_it_was(page: Page, open_page: OpenPage) -> N
     dialog = page.get_by_role("dialog", name="Share this picture")
     expect(dialog.get_by_alt_text("QR code of the link")).to_be_visible()
     expect(dialog.get_by_role("link", name="Open the presenter view")).to_be_visible()
-    expect(dialog.get_by_text("<iframe")).to_be_visible()
-    address = dialog.get_by_text("http").first.text_content() or ""
+    # The code fits the screen, so that it can be held up to a camera.
+    expect(dialog.get_by_alt_text("QR code of the link")).to_be_in_viewport(ratio=1)
+    dialog.get_by_role("button", name="Copy frame").click()
+    expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").startswith('<iframe src="http')
+    dialog.get_by_role("button", name="Copy link").click()
+    page.wait_for_function("navigator.clipboard.readText().then(text => text.startsWith('http'))")
+    address = page.evaluate("navigator.clipboard.readText()")
+    expect(dialog.get_by_text("http").first).to_have_text(address)
     other = PlayerPage(open_page(), address)
     expect(other.page.locator(".ct-readout")).to_have_text(here)
     expect(other.page.get_by_label("Unit of a step")).to_have_value("stamp")
