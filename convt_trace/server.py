@@ -19,6 +19,7 @@ import gc
 import gzip
 import os
 import posixpath
+import socket
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -74,7 +75,7 @@ def routes() -> list[BaseRoute]:
 
 def middleware() -> list[Middleware]:
     """Return the middleware for `st.App`; it runs before Streamlit's own."""
-    return [Middleware(Frontdoor)]
+    return [Middleware(AtOnce), Middleware(Frontdoor)]
 
 
 def url(path: str) -> str:
@@ -134,6 +135,28 @@ class _Files(StaticFiles):
             "public, max-age=31536000, immutable" if lasting else "no-cache"
         )
         return response
+
+
+class AtOnce:
+    """ASGI middleware: what is sent leaves at once, however small.
+
+    asyncio switches Nagle's algorithm off for sockets that name TCP as their protocol, and Streamlit
+    opens its own as ``socket.socket(family)``, which names none. With it on, the body of a small file
+    waits until the browser has acknowledged its headers: 40 ms on Linux, for each of a hundred files,
+    and again between the messages of a page's run.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        # uvicorn's `receive` belongs to the object that has the connection; another server may differ.
+        transport = getattr(getattr(receive, "__self__", None), "transport", None)
+        connection = transport.get_extra_info("socket") if transport is not None else None
+        if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await self._app(scope, receive, send)
 
 
 class Frontdoor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import subprocess
 import sys
 import threading
@@ -22,13 +23,13 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from streamlit import config
 from streamlit.web.server.app_discovery import discover_asgi_app
 from websockets.sync.client import connect
 
 from convt_trace import server
-from live_app import free_port
 
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 SCRIPT = "const numbers = [0, 1, 2, 3];\n" * 200
@@ -98,14 +99,27 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+async def undelayed(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with whether this very connection sends small packets at once."""
+    connection = receive.__self__.transport.get_extra_info("socket")  # type: ignore[attr-defined]
+    option = str(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+    if scope["type"] == "http":
+        await PlainTextResponse(option)(scope, receive, send)
+        return
+    asked = WebSocket(scope, receive, send)
+    await asked.accept()
+    await asked.send_text(option)
+    await asked.close()
+
+
 @pytest.fixture
 def client(folder: Path, compressions: Counted) -> Iterator[Client]:
     """Serve our routes and middleware around an app such as Streamlit's."""
 
-    async def echo(socket: WebSocket) -> None:
-        await socket.accept()
-        await socket.send_text(await socket.receive_text())
-        await socket.close()
+    async def echo(asked: WebSocket) -> None:
+        await asked.accept()
+        await asked.send_text(await asked.receive_text())
+        await asked.close()
 
     def packed(_: object) -> Response:
         return Response(
@@ -120,15 +134,19 @@ def client(folder: Path, compressions: Counted) -> Iterator[Client]:
             Route("/static/packed.js", packed),
             WebSocketRoute("/static/socket", echo),
             Mount("/static", StaticFiles(directory=folder)),
+            Mount("/undelayed", undelayed),
             Route("/data", lambda _: PlainTextResponse(SCRIPT)),
             Route("/gone", lambda _: HTMLResponse("no such page", status_code=404)),
             Route("/{page:path}", lambda _: HTMLResponse("<!doctype html>")),
         ],
         middleware=server.middleware(),
     )
-    port = free_port()
-    running = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning"))
-    thread = threading.Thread(target=running.run)
+    # Opened as Streamlit opens it.
+    listening = socket.socket(family=socket.AF_INET)
+    listening.bind(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    running = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    thread = threading.Thread(target=running.run, args=([listening],))
     thread.start()
     deadline = time.monotonic() + 10
     while not running.started:
@@ -235,11 +253,17 @@ def test_ranges_heads_and_errors_pass_through(client: Client, compressions: Coun
 def test_websockets_and_answers_that_are_not_files_pass_through(
     client: Client, compressions: Counted
 ) -> None:
-    with connect(f"ws://127.0.0.1:{client.port}/static/socket") as socket:
-        socket.send("hello")
-        assert socket.recv(timeout=10) == "hello"
+    with connect(f"ws://127.0.0.1:{client.port}/static/socket") as asked:
+        asked.send("hello")
+        assert asked.recv(timeout=10) == "hello"
     assert client.get("/data").text == SCRIPT
     assert compressions.calls == 0
+
+
+def test_small_answers_and_messages_leave_at_once(client: Client) -> None:
+    assert client.get("/undelayed/").text == "1"
+    with connect(f"ws://127.0.0.1:{client.port}/undelayed/") as asked:
+        assert asked.recv(timeout=10) == "1"
 
 
 def test_what_is_kept_is_bounded() -> None:
