@@ -9,7 +9,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +83,7 @@ def _explain(file: str, cell: Ints | None, as_json: bool) -> int:
     try:
         reading = read_snippet(source, isolated=True)
     except SnippetError as raised:
-        error = raised
-        # A call that failed was not left out.
-        left = [one for one in raised.reading.definitions if one.line != raised.lineno]
-        reading = replace(raised.reading, definitions=tuple(left))
+        error, reading = raised, raised.reading
     missing = "" if cell is None else _not_there(reading, cell)
     if as_json:
         print(json.dumps((error or reading).to_json()))

@@ -723,6 +723,7 @@ class Reader:
         return found
 
     def _call(self, node: ast.Call, scope: Scope) -> Any:
+        self.recorder.begun.add((node.lineno, node.col_offset))
         function = self.value(node.func, scope)
         if isinstance(function, values.Function) and function.name == "super" and not node.args:
             return self._super()

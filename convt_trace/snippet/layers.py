@@ -233,6 +233,7 @@ def call_module(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -
 
 def call_base(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -> Any:
     """Call the torch layer, under a class of the text or not."""
+    reader.recorder.called(module)  # layer.forward(x) comes straight here
     cls = _torch_class(module)
     if "_modules" not in module.__dict__:
         raise AttributeError(f"'{reader.type_name(module)}' object has no attribute '_modules'")

@@ -544,7 +544,10 @@ def _deepcopy(reader: Reader, value: Any) -> Any:
     if isinstance(value, torch.nn.Module):
         for parameter in [*value.parameters(), *value.buffers()]:
             reader.budget.tensor(parameter.numel(), parameter.element_size())
-    elif isinstance(value, (torch.Tensor, np.ndarray)):
+        made = copy.deepcopy(value)
+        reader.recorder.copied(value, made)
+        return made
+    if isinstance(value, (torch.Tensor, np.ndarray)):
         reader.budget.tensor(size_of(value), 8)
     else:
         reader.budget.made(leaves(value))
