@@ -128,11 +128,7 @@ def answer(reading: Reading, source: str = "", cell: Ints | None = None) -> str:
     parts += [f"**Line {line}.** {warning}" for line, warning in warnings_of(source)]
     if reading.printed:
         parts.append(f"**It prints**\n\n{_block(reading.printed)}")
-    parts += [
-        f"**Line {one.line} shows**\n\n{_block(one.text)}"
-        for one in reading.shown
-        if not one.text.startswith("<torch._C")  # the generator that torch.manual_seed returns
-    ]
+    parts += [f"**Line {one.line} shows**\n\n{_block(one.text)}" for one in reading.shown]
     parts += [f"{str(one)[0].upper()}{str(one)[1:]}." for one in reading.definitions]
     notes = [
         f"- line {one.line}: {one.text}" if one.line else f"- {one.text}" for one in reading.notes

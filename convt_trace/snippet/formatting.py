@@ -25,6 +25,7 @@ _SPEC = re.compile(
     r"(?:.?[<>=^])?[-+ ]?z?#?0?(\d{0,9})[,_]?(?:\.(\d{1,9}))?[bcdeEfFgGnosxX%]?", re.S
 )
 _PERCENT = re.compile(r"%(?:\((\w*)\))?([#0\- +]*)(\*|\d*)(?:\.(\*|\d*))?[hlL]?(.)", re.S)
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+\b")
 _DEEPEST = 30
 
 #: Host values whose own repr is short and harmless.
@@ -149,6 +150,15 @@ def _own(reader: Reader, value: Any) -> str:
     if isinstance(value, torch.autograd.graph.Node):
         return f"<{value.name()} object at 0x7f0000000000>"
     return f"<{type(value).__name__} object at 0x7f0000000000>"
+
+
+def has_address(text: str) -> bool:
+    """Whether a repr names a place in memory: it says nothing, and differs at each run.
+
+    >>> has_address("<function f at 0x7f0000000000>"), has_address("tensor([1.])")
+    (True, False)
+    """
+    return _ADDRESS.search(text) is not None
 
 
 def _text(value: Any) -> str:

@@ -149,14 +149,12 @@ class Reader:
             self.note("read as pasted output, not as code")
             return None
         value = self.value(node.value, scope)
-        if (
-            at_top
-            and value is not None
-            and not isinstance(value, (values.Missing, torch.Generator))
-        ):
-            from convt_trace.snippet.formatting import to_repr
+        if at_top and value is not None and not isinstance(value, values.Missing):
+            from convt_trace.snippet.formatting import has_address, to_repr
 
-            self.recorder.show(node.lineno, to_repr(self, value))
+            text = to_repr(self, value)
+            if isinstance(value, str) or not has_address(text):
+                self.recorder.show(node.lineno, text)
         return None
 
     def _is_pasted_output(self, node: ast.expr, scope: Scope) -> bool:

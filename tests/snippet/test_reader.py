@@ -87,6 +87,19 @@ def test_definitions_say_what_they_need() -> None:
     assert last.in_channels == 16 and not reading.calls
 
 
+@pytest.mark.parametrize(
+    "shown",
+    ["torch.manual_seed(0)", "torch.Generator()", "[torch.manual_seed(0)]", "lambda: 1", "up.forward",
+     "iter([1])", "zip([1])", "(n for n in [1])", "up.parameters()", "object()", "Own()",
+     "torch.set_grad_enabled(True)", "x.sum", "x.sum().grad_fn", "torch.optim.SGD([x], 0.1)"],
+)  # fmt: skip
+def test_a_bare_expression_shows_no_address(shown: str) -> None:
+    text = "import torch\nfrom torch import nn\nclass Own: pass\nup = nn.ConvTranspose1d(1, 1, 2)\n"
+    text += f"x = torch.ones(1, 1, 2, requires_grad=True)\n{shown}\nstr(' at 0x12')\nup(x).shape\n"
+    told = [(one.line, one.text) for one in read_snippet(text).shown]
+    assert told == [(7, "' at 0x12'"), (8, "torch.Size([1, 1, 3])")]
+
+
 CALLED = {
     "layer": "up = nn.ConvTranspose1d(4, 2, 3)\nup(torch.ones(1, 6, 5))",
     "function": "torch.conv_transpose1d(torch.ones(1, 1, 2), torch.ones(2, 1, 2))",
