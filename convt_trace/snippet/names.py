@@ -611,4 +611,5 @@ PROPERTIES: list[tuple[Any, dict[str, Callable[[Any], Any]]]] = [
     (slice, {"start": lambda x: x.start, "stop": lambda x: x.stop, "step": lambda x: x.step}),
     (BaseException, {"args": lambda x: x.args, "message": lambda x: str(x)}),
     (torch.autograd.graph.Node, {"next_functions": lambda x: ()}),
+    (Optimizer, {"param_groups": lambda x: x.groups}),
 ]
