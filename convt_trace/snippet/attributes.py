@@ -7,6 +7,7 @@ with a name from the text.
 from __future__ import annotations
 
 import collections
+import collections.abc
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,8 @@ def _host(reader: Reader, owner: Any, name: str) -> Any:
             f"{reader.type_name(owner)}.{name[:60]} is not on the reader's list",
             "Use indexing, reshape, permute and arithmetic instead.",
         )
+    if isinstance(owner, collections.abc.Generator):
+        raise Refused(f"a generator's {name[:60]}", "Use next() or a for loop.")
     if name.startswith("__"):
         raise Refused(f"the attribute {name[:60]}", "Leave it out.")
     raise AttributeError(f"'{reader.type_name(owner)}' object has no attribute '{name[:60]}'")

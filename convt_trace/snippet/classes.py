@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from convt_trace.snippet.interpreter import Reader
 
 
+_INSTEAD = {
+    "torch.autograd.Function": "Write its forward as a plain function: autograd finds the gradient.",
+}
+
+
 def make_class(reader: Reader, node: ast.ClassDef, scope: Scope) -> UserClass:
     """Read a class statement."""
     if node.keywords:
@@ -26,7 +31,9 @@ def make_class(reader: Reader, node: ast.ClassDef, scope: Scope) -> UserClass:
             continue
         if not isinstance(base, (UserClass, Type)):
             name = base.path if isinstance(base, values.Missing) else reader.type_name(base)
-            raise Refused(f"a class that inherits from {name}", "Inherit from nn.Module.")
+            raise Refused(
+                f"a class that inherits from {name}", _INSTEAD.get(name, "Inherit from nn.Module.")
+            )
         bases.append(base)
     cls = UserClass(node.name, tuple(bases), {}, node.lineno)
     cls.module, cls.error = _host_base(bases, torch.nn.Module), _host_base(bases, Exception)

@@ -433,11 +433,10 @@ def _syntax_error(error: SyntaxError, lines: Lines) -> SnippetError:
     )
 
 
-def refuse_node(node: ast.AST, hint: str = "") -> Refused:
+def refuse_node(node: ast.AST, name: str = "", hint: str = "") -> Refused:
     """Return the refusal of a construct, named and placed."""
-    name = type(node).__name__
     return Refused(
-        f"{name} is not read",
+        f"{name or type(node).__name__} is not read",
         hint or "Write it with plain loops and calls.",
         getattr(node, "lineno", None),
     )

@@ -7,8 +7,10 @@ Nothing is compiled or executed. What a name means is decided by the tables
 from __future__ import annotations
 
 import ast
+import itertools
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,20 +44,26 @@ _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 
-#: Node kinds that are refused, and what to write instead. Whatever is neither here nor in the
-#: walker's tables is refused as well; a test asks that every kind of the running Python is judged.
-REFUSED: dict[str, str] = {
-    "AsyncFor": "Use a plain for.",
-    "AsyncFunctionDef": "Use a plain def.",
-    "AsyncWith": "Use a plain with.",
-    "Await": "Call the function directly.",
-    "Match": "Use if and elif.",
-    "Yield": "Build a list and return it.",
-    "YieldFrom": "Build a list and return it.",
-    "TryStar": "Use a plain try.",
-    "TypeAlias": "Leave the type alias out.",
-    "TemplateStr": "Use an f-string.",
-    "Interpolation": "Use an f-string.",
+#: Node kinds that are refused: as what, and what to write instead. Whatever is neither here nor in
+#: the walker's tables is refused as well; a test asks that every kind of the running Python is judged.
+REFUSED: dict[str, tuple[str, str]] = {
+    "AsyncFor": ("async for", "Use a plain for."),
+    "AsyncFunctionDef": ("async def", "Use a plain def."),
+    "AsyncWith": ("async with", "Use a plain with."),
+    "Await": ("await", "Call the function directly."),
+    "Match": ("the match statement", "Use if and elif."),
+    "Yield": (
+        "yield inside an expression, a with or a try",
+        "Write it as a statement of its own, in plain loops and ifs; or build a list and return it.",
+    ),
+    "YieldFrom": (
+        "yield from inside an expression, a with or a try",
+        "Write it as a statement of its own, in plain loops and ifs; or build a list and return it.",
+    ),
+    "TryStar": ("except*", "Use a plain try."),
+    "TypeAlias": ("a type alias", "Leave the type alias out."),
+    "TemplateStr": ("a template string", "Use an f-string."),
+    "Interpolation": ("a template string", "Use an f-string."),
 }
 
 
@@ -87,6 +95,7 @@ class Reader:
         self._frames: list[tuple[values.UserFunction, Any]] = []
         self._handling: list[BaseException] = []
         self._top_expressions: set[int] = set()
+        self._yield_marks: dict[ast.stmt, bool] = {}
 
     # -- running ----------------------------------------------------------------------------------
 
@@ -128,7 +137,7 @@ class Reader:
         self.budget.step()
         handler = STATEMENTS.get(type(node))
         if handler is None:
-            raise refuse_node(node, REFUSED.get(type(node).__name__, ""))
+            raise refuse_node(node, *REFUSED.get(type(node).__name__, ()))
         return handler(self, node, scope)
 
     def value(self, node: ast.expr, scope: Scope) -> Any:
@@ -136,7 +145,7 @@ class Reader:
         self.budget.step()
         handler = EXPRESSIONS.get(type(node))
         if handler is None:
-            raise refuse_node(node, REFUSED.get(type(node).__name__, ""))
+            raise refuse_node(node, *REFUSED.get(type(node).__name__, ()))
         return handler(self, node, scope)
 
     # -- statements -------------------------------------------------------------------------------
@@ -286,6 +295,7 @@ class Reader:
                 if default is not None
             },
             line=node.lineno,
+            yields=isinstance(body, list) and yields_in(body),
         )
 
     def _decorated(self, made: Any, decorator: Any) -> Any:
@@ -491,8 +501,10 @@ class Reader:
             for target in targets:
                 self.bind(target, value.child("item"), scope)
             return
-        items = list(self.iterate(value))
         stars = [place for place, one in enumerate(targets) if isinstance(one, ast.Starred)]
+        # One more than fits is enough to know: a generator may have no end.
+        most = None if stars else len(targets) + 1
+        items = list(itertools.islice(self.iterate(value), most))
         if not stars:
             if len(items) > len(targets):
                 raise ValueError(f"too many values to unpack (expected {len(targets)})")
@@ -544,21 +556,25 @@ class Reader:
         parts = (node.lower, node.upper, node.step)
         return slice(*(None if part is None else self.value(part, scope) for part in parts))
 
-    def _elements(self, nodes: list[ast.expr], scope: Scope) -> Iterator[Any]:
+    def _elements(self, nodes: list[ast.expr], scope: Scope) -> list[Any]:
+        # No generator: in one, a StopIteration of the text's own next() would become another error.
+        found: list[Any] = []
         for node in nodes:
             if isinstance(node, ast.Starred):
-                yield from self.iterate(self.value(node.value, scope))
+                found.extend(self.collected(self.iterate(self.value(node.value, scope))))
             else:
-                yield self.value(node, scope)
+                found.append(self.value(node, scope))
+        self.budget.made(len(found))
+        return found
 
     def _list(self, node: ast.List, scope: Scope) -> list[Any]:
-        return self.collected(self._elements(node.elts, scope))
+        return self._elements(node.elts, scope)
 
     def _tuple(self, node: ast.Tuple, scope: Scope) -> tuple[Any, ...]:
-        return tuple(self.collected(self._elements(node.elts, scope)))
+        return tuple(self._elements(node.elts, scope))
 
     def _set(self, node: ast.Set, scope: Scope) -> set[Any]:
-        return {self.hashable(one) for one in self.collected(self._elements(node.elts, scope))}
+        return {self.hashable(one) for one in self._elements(node.elts, scope)}
 
     def collected(self, items: Iterator[Any]) -> list[Any]:
         """Return items as a list, counted while it grows."""
@@ -675,48 +691,46 @@ class Reader:
         self.budget.made(len(text) // 8)
         return text
 
-    def _comprehension(
-        self, generators: list[ast.comprehension], scope: Scope, emit: Callable[[Scope], None]
-    ) -> None:
-        """Walk the loops of a comprehension; its names live in a scope of their own."""
+    def _comprehension(self, generators: list[ast.comprehension], scope: Scope) -> Iterator[Scope]:
+        """Return the walk through the loops of a comprehension; its names live in the scope it yields.
+
+        What the first loop goes through is evaluated at once, as Python does.
+        """
         inner = Scope({"__comprehension__": True}, parent=scope)
 
-        def walk(rest: list[ast.comprehension], outer: Scope) -> None:
-            if not rest:
-                emit(inner)
-                return
-            first = rest[0]
+        def walk(rest: list[ast.comprehension], items: Any) -> Iterator[Scope]:
+            first, *others = rest
             if first.is_async:
                 raise Refused("an async comprehension is not read", "Use a plain one.")
-            for item in self.iterate(self.value(first.iter, outer)):
+            for item in self.iterate(items):
                 self.budget.step()
                 self.bind(first.target, item, inner)
                 if all(self.truth(self.value(test, inner)) for test in first.ifs):
-                    walk(rest[1:], inner)
+                    if others:
+                        yield from walk(others, self.value(others[0].iter, inner))
+                    else:
+                        yield inner
 
-        walk(generators, scope)
+        return walk(generators, self.value(generators[0].iter, scope))
 
-    def _list_comp(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp, scope: Scope) -> Any:
+    def _list_comp(self, node: ast.ListComp | ast.SetComp, scope: Scope) -> Any:
         found: list[Any] = []
-
-        def emit(inner: Scope) -> None:
+        for inner in self._comprehension(node.generators, scope):
             found.append(self.value(node.elt, inner))
             if len(found) > self.budget.limits.items:
                 self.budget.made(len(found))
-
-        self._comprehension(node.generators, scope, emit)
         self.budget.made(len(found))
-        if isinstance(node, ast.GeneratorExp):
-            return iter(found)
         return set(map(self.hashable, found)) if isinstance(node, ast.SetComp) else found
+
+    def _generator_exp(self, node: ast.GeneratorExp, scope: Scope) -> Iterator[Any]:
+        """Return a generator of the host's own: each element is evaluated when it is asked for."""
+        walk = self._comprehension(node.generators, scope)
+        return (self.value(node.elt, inner) for inner in walk)
 
     def _dict_comp(self, node: ast.DictComp, scope: Scope) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
-
-        def emit(inner: Scope) -> None:
+        for inner in self._comprehension(node.generators, scope):
             found[self.hashable(self.value(node.key, inner))] = self.value(node.value, inner)
-
-        self._comprehension(node.generators, scope, emit)
         self.budget.made(len(found))
         return found
 
@@ -808,28 +822,120 @@ class Reader:
 
     def _call_text(self, function: values.UserFunction, args: Args, kwargs: Kwargs) -> Any:
         """Call a function of the text."""
-        if len(self._frames) >= self.budget.limits.call_depth:
-            raise Refused(
-                f"more than {self.budget.limits.call_depth} calls inside one another",
-                "Use a loop instead of recursion.",
-            )
         scope = Scope(parent=function.scope)
         bind_arguments(self, function, args, kwargs, scope.names)
-        self._frames.append((function, args[0] if args else None))
-        self.stack.append(function.line)
-        depth = len(self.stack)
-        try:
+        owner = args[0] if args else None
+        if function.yields:
+            return self._generator(function, owner, scope)
+        with self._frame(function, owner, function.line):
             if isinstance(function.body, ast.expr):
                 self.stack[-1] = function.body.lineno
                 return self.value(function.body, scope)
             signal = self.block(function.body, scope)
             return signal[1] if isinstance(signal, tuple) else None
+
+    @contextmanager
+    def _frame(self, function: values.UserFunction, owner: Any, line: int) -> Iterator[None]:
+        """Read inside a function of the text, at a line of it."""
+        if len(self._frames) >= self.budget.limits.call_depth:
+            raise Refused(
+                f"more than {self.budget.limits.call_depth} calls inside one another",
+                "Use a loop instead of recursion.",
+            )
+        self._frames.append((function, owner))
+        self.stack.append(line)
+        depth = len(self.stack)
+        try:
+            yield
         except BaseException as error:
             self._mark(error)
             raise
         finally:
             del self.stack[depth - 1 :]
             self._frames.pop()
+
+    # -- generators -------------------------------------------------------------------------------
+
+    def _generator(
+        self, function: values.UserFunction, owner: Any, scope: Scope
+    ) -> Generator[Any, None, Any]:
+        """Return a generator of the host's own that reads a function from yield to yield."""
+        assert isinstance(function.body, list)
+        walk, line = self._yielding(function.body, scope), function.line
+        while True:
+            held = [(wrapper, wrapper.enter()) for wrapper in function.wrappers]
+            try:
+                with self._frame(function, owner, line):
+                    try:
+                        item = next(walk)
+                    except StopIteration as end:
+                        return end.value[1] if isinstance(end.value, tuple) else None
+                    finally:
+                        line = self.stack[-1]
+            finally:
+                for wrapper, value in reversed(held):
+                    wrapper.leave(value)
+            yield item
+
+    def _yielding(self, statements: list[ast.stmt], scope: Scope) -> Generator[Any, None, Signal]:
+        """Do what `block` does, and yield what its statements yield."""
+        for statement in statements:
+            self.stack[-1] = statement.lineno
+            signal: Signal = None
+            if not self._yields(statement):
+                signal = self.statement(statement, scope)
+            elif type(statement) in YIELDING:
+                self.budget.step()
+                signal = yield from YIELDING[type(statement)](self, statement, scope)
+            else:
+                raise refuse_node(statement, *REFUSED["Yield"])
+            if signal is not None:
+                return signal
+        return None
+
+    def _yields(self, statement: ast.stmt) -> bool:
+        if statement not in self._yield_marks:
+            self._yield_marks[statement] = yields_in([statement])
+        return self._yield_marks[statement]
+
+    def _yield_value(self, node: ast.expr, scope: Scope) -> Generator[Any, None, Any]:
+        if isinstance(node, ast.Yield):
+            yield None if node.value is None else self.value(node.value, scope)
+            return None  # what send() would give: a text cannot call it
+        if isinstance(node, ast.YieldFrom):
+            yield from self.iterate(self.value(node.value, scope))
+            return None
+        return self.value(node, scope)
+
+    def _yield_expr(self, node: ast.Expr, scope: Scope) -> Generator[Any, None, Signal]:
+        yield from self._yield_value(node.value, scope)
+        return None
+
+    def _yield_if(self, node: ast.If, scope: Scope) -> Generator[Any, None, Signal]:
+        branch = node.body if self.truth(self.value(node.test, scope)) else node.orelse
+        return (yield from self._yielding(branch, scope))
+
+    def _yield_for(self, node: ast.For, scope: Scope) -> Generator[Any, None, Signal]:
+        for item in self.iterate(self.value(node.iter, scope)):
+            self.stack[-1] = node.lineno
+            self.bind(node.target, item, scope)
+            signal = yield from self._yielding(node.body, scope)
+            if signal == BREAK:
+                return None
+            if signal is not None and signal != CONTINUE:
+                return signal
+        return (yield from self._yielding(node.orelse, scope))
+
+    def _yield_while(self, node: ast.While, scope: Scope) -> Generator[Any, None, Signal]:
+        while True:
+            self.stack[-1] = node.lineno
+            if not self.truth(self.value(node.test, scope)):
+                return (yield from self._yielding(node.orelse, scope))
+            signal = yield from self._yielding(node.body, scope)
+            if signal == BREAK:
+                return None
+            if signal is not None and signal != CONTINUE:
+                return signal
 
     # -- helpers for the tables -------------------------------------------------------------------
 
@@ -895,11 +1001,23 @@ class Reader:
     def _iterated_instance(self, value: values.Instance) -> Any:
         found = self.special(value, "__iter__")
         if found is not None:
-            return self._iterated(self.call(found, (), {}))
+            items = self.call(found, (), {})
+            if isinstance(items, values.Instance) and self.special(items, "__next__"):
+                return self._stepped(items)
+            return self._iterated(items)
         length, item = self.special(value, "__len__"), self.special(value, "__getitem__")
         if length is None or item is None:
             raise TypeError(f"'{value.cls.name}' object is not iterable")
         return (self.call(item, (place,), {}) for place in range(self.call(length, (), {})))
+
+    def _stepped(self, value: values.Instance) -> Iterator[Any]:
+        """Yield what the text's own ``__next__`` returns until it raises StopIteration."""
+        while True:
+            try:
+                item = self.call(self.special(value, "__next__"), (), {})
+            except StopIteration:
+                return
+            yield item
 
     def type_name(self, value: Any) -> str:
         """Return the name of a value's type as error messages write it."""
@@ -996,6 +1114,32 @@ def _refuse_missing(
             )
 
 
+def yields_in(statements: list[ast.stmt]) -> bool:
+    """Whether there is a yield among statements, those of functions defined in them left out.
+
+    >>> yields_in(ast.parse("for n in x: yield n").body)
+    True
+    >>> yields_in(ast.parse("def f(): yield 1").body)
+    False
+    """
+    todo: list[ast.AST] = list(statements)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            todo.extend(ast.iter_child_nodes(node))
+    return False
+
+
+#: Statements that may hold a yield.
+YIELDING: dict[type[ast.AST], Callable[[Reader, Any, Scope], Generator[Any, None, Signal]]] = {
+    ast.Expr: Reader._yield_expr,
+    ast.If: Reader._yield_if,
+    ast.For: Reader._yield_for,
+    ast.While: Reader._yield_while,
+}
+
 STATEMENTS: dict[type[ast.AST], Callable[[Reader, Any, Scope], Signal]] = {
     ast.Expr: Reader._expr,
     ast.Assign: Reader._assign,
@@ -1041,7 +1185,7 @@ EXPRESSIONS: dict[type[ast.AST], Callable[[Reader, Any, Scope], Any]] = {
     ast.JoinedStr: Reader._joined,
     ast.ListComp: Reader._list_comp,
     ast.SetComp: Reader._list_comp,
-    ast.GeneratorExp: Reader._list_comp,
+    ast.GeneratorExp: Reader._generator_exp,
     ast.DictComp: Reader._dict_comp,
     ast.Call: Reader._call,
 }

@@ -221,6 +221,24 @@ def _draws(cls: type) -> bool:
 
 
 def call_module(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -> Any:
+    """Call a module with its hooks: all of them are functions of the text, run by the reader."""
+    hooks = module.__dict__.get(_HOOKS)
+    if not hooks:
+        return _call_forward(reader, module, args, kwargs)
+    for kind, function in list(hooks.values()):
+        if kind == "pre":
+            changed = reader.call(function, (module, args), {})
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+    result = _call_forward(reader, module, args, kwargs)
+    for kind, function in list(hooks.values()):
+        if kind == "post":
+            changed = reader.call(function, (module, args, result), {})
+            result = result if changed is None else changed
+    return result
+
+
+def _call_forward(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -> Any:
     """Call a module: the text's ``forward`` by the reader, torch's own layers by torch."""
     reader.recorder.called(module)
     if isinstance(module, Shell):
@@ -255,7 +273,7 @@ def call_base(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -> 
 
 
 def _run(module: nn.Module, args: Args, kwargs: Kwargs) -> Any:
-    # Not module(...): hooks of a text are refused, and only torch's own weight_norm has one.
+    # The only hooks that torch sees here are those of its own weight_norm.
     return module(*args, **kwargs)
 
 
@@ -503,8 +521,40 @@ def _stays(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
     return args[0]
 
 
+_HOOKS = "hooks_of_the_text"
+
+
+class Hook(values.Own):
+    """What ``register_forward_hook`` returns: it can be taken off again."""
+
+    def __init__(self, hooks: dict[Any, Any]):
+        self.hooks = hooks
+
+
+def _hook(kind: str) -> Action:
+    def act(reader: Reader, args: Args, kwargs: Kwargs) -> Hook:
+        if kwargs:
+            raise Refused(f"a hook with {next(iter(kwargs))}=", "Leave that argument out.")
+        module, function = args
+        hooks = module.__dict__.setdefault(_HOOKS, {})
+        hook = Hook(hooks)
+        hooks[hook] = (kind, function)
+        return hook
+
+    return act
+
+
+def _remove_hook(reader: Reader, args: Args, kwargs: Kwargs) -> None:
+    args[0].hooks.pop(args[0], None)
+
+
+HOOK_METHODS: dict[str, Action] = {"remove": _remove_hook}
+
+
 def _refuse_hook(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
-    raise Refused("a hook", "Call the parts one by one and print between them.")
+    raise Refused(
+        "a hook on the backward pass", "Call backward() and print the .grad of what is of interest."
+    )
 
 
 def _register_buffer(reader: Reader, args: Args, kwargs: Kwargs) -> None:
@@ -586,8 +636,8 @@ _METHODS: dict[str, Action] = {
     "add_module": _add_module,
     "register_module": _add_module,
     "load_state_dict": _load,
-    "register_forward_hook": _refuse_hook,
-    "register_forward_pre_hook": _refuse_hook,
+    "register_forward_hook": _hook("post"),
+    "register_forward_pre_hook": _hook("pre"),
     "register_backward_hook": _refuse_hook,
     "register_full_backward_hook": _refuse_hook,
     "_get_name": lambda reader, args, kwargs: reader.type_name(args[0]),

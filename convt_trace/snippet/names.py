@@ -20,7 +20,7 @@ from convt_trace.snippet import values
 from convt_trace.snippet.bounds import handed
 from convt_trace.snippet.classes import dataclass, field
 from convt_trace.snippet.errors import Refused
-from convt_trace.snippet.layers import layer_types
+from convt_trace.snippet.layers import HOOK_METHODS, Hook, layer_types
 from convt_trace.snippet.numpy_names import (
     ARRAY_PROPERTIES,
     array_methods,
@@ -540,6 +540,7 @@ def _method_tables() -> list[tuple[Any, dict[str, Action]]]:
         ),
         (np.random.Generator, generator_methods()),
         (Optimizer, OPTIMIZER_METHODS),
+        (Hook, HOOK_METHODS),
         (torch.Generator, {"manual_seed": _seed_generator}),
         (torch.Size, {"numel": lambda r, a, k: a[0].numel(), "index": plain(_size_index)}),
         (torch.autograd.graph.Node, {"name": lambda r, a, k: a[0].name()}),

@@ -191,14 +191,14 @@ def _zip(reader: Reader, *args: Any, strict: bool = False) -> Iterator[Any]:
 
 def _map(reader: Reader, function: Any, *args: Any) -> Iterator[Any]:
     rows = zip(*(reader.iterate(one) for one in args))
-    return iter([reader.call(function, row, {}) for row in rows])
+    return (reader.call(function, row, {}) for row in rows)
 
 
 def _filter(reader: Reader, function: Any, value: Any) -> Iterator[Any]:
     def wanted(one: Any) -> bool:
         return reader.truth(one if function is None else reader.call(function, (one,), {}))
 
-    return iter([one for one in reader.iterate(value) if wanted(one)])
+    return (one for one in reader.iterate(value) if wanted(one))
 
 
 def _sum(reader: Reader, value: Any, start: Any = 0) -> Any:
@@ -291,6 +291,14 @@ def _iter(reader: Reader, value: Any) -> Iterator[Any]:
 
 
 def _next(reader: Reader, value: Any, *default: Any) -> Any:
+    found = reader.special(value, "__next__")
+    if found is not None:
+        try:
+            return reader.call(found, (), {})
+        except StopIteration:
+            if default:
+                return default[0]
+            raise
     if not isinstance(value, Iterator):
         raise TypeError(f"'{reader.type_name(value)}' object is not an iterator")
     return next(value, *default)
@@ -537,7 +545,7 @@ def _product(reader: Reader, *args: Any, repeat: Any = 1) -> Iterator[Any]:
 
 
 def _chain(reader: Reader, *args: Any) -> Iterator[Any]:
-    return iter([one for part in args for one in reader.iterate(part)])
+    return (one for part in args for one in reader.iterate(part))
 
 
 def _deepcopy(reader: Reader, value: Any) -> Any:
@@ -561,7 +569,7 @@ def _copy(reader: Reader, value: Any) -> Any:
 
 
 def _named_tuple(reader: Reader, name: Any, fields: Any) -> Any:
-    names = fields.replace(",", " ").split() if isinstance(fields, str) else list(fields)
+    names = fields.replace(",", " ").split() if isinstance(fields, str) else _list(reader, fields)
     if len(names) > 50 or not all(str(one).isidentifier() for one in [name, *names]):
         raise Refused("a namedtuple of such names", "Use a class.")
     cls = values.UserClass(str(name), (), {}, reader.stack[-1])

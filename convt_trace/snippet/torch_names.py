@@ -574,7 +574,9 @@ def _stays(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
 
 
 def _refuse_hook(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
-    raise Refused("a hook", "Print the value where it is computed instead.")
+    raise Refused(
+        "a hook on the backward pass", "Call retain_grad(), then backward(), and print the .grad."
+    )
 
 
 def _backward(reader: Reader, args: Args, kwargs: Kwargs) -> None:

@@ -138,6 +138,7 @@ class UserFunction(Own):
     owner: UserClass | None = None  # the class whose body holds it, for super()
     wrappers: tuple[Any, ...] = ()  # context managers used as decorators
     attributes: dict[str, Any] = field(default_factory=dict)
+    yields: bool = False  # calling it makes a generator
 
 
 @dataclass(eq=False)
