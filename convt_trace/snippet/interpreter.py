@@ -25,6 +25,8 @@ from convt_trace.snippet.values import Args, Kwargs, Scope
 if TYPE_CHECKING:
     from convt_trace.snippet.recording import Recorder
 
+#: Calls that change nothing here.
+_QUIET = ("sys.stdout.flush", "sys.path.append", "sys.path.insert")
 BREAK, CONTINUE = "break", "continue"
 _RETURN = "return"
 #: What a statement hands to the block around it: None, or why the block ends.
@@ -34,6 +36,11 @@ _UNARY: dict[type, Callable[[Any], Any]] = {
     ast.USub: operator.neg,
     ast.UAdd: operator.pos,
     ast.Invert: operator.invert,
+}
+_OWN_UNARY: dict[type, tuple[str, str]] = {
+    ast.USub: ("__neg__", "-"),
+    ast.UAdd: ("__pos__", "+"),
+    ast.Invert: ("__invert__", "~"),
 }
 _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
@@ -94,6 +101,7 @@ class Reader:
         self.random = Generators()
         self._frames: list[tuple[values.UserFunction, Any]] = []
         self._handling: list[BaseException] = []
+        self.has_fallback = False  # inside a try that says what to do without a package
         self._top_expressions: set[int] = set()
         self._yield_marks: dict[ast.stmt, bool] = {}
 
@@ -328,6 +336,8 @@ class Reader:
         if isinstance(manager, values.Missing) and manager.harmless:
             self.note(f"{manager.path} is passed over")
             manager = values.Context(manager.path, lambda: None, lambda held: None)
+        if isinstance(manager, values.Instance) and self.special(manager, "__enter__"):
+            return self._with_own(manager, items, body, scope)
         if not isinstance(manager, values.Context):
             raise Refused(
                 f"with {self.type_name(manager)} is not read",
@@ -340,6 +350,36 @@ class Reader:
             return self._with_items(items[1:], body, scope)
         finally:
             manager.leave(held)
+
+    def _with_own(
+        self,
+        manager: values.Instance,
+        items: list[ast.withitem],
+        body: list[ast.stmt],
+        scope: Scope,
+    ) -> Signal:
+        """Do a with whose manager is an object of the text's own."""
+        leave = self.special(manager, "__exit__")
+        if leave is None:
+            kind = manager.cls.name
+            raise TypeError(f"'{kind}' object does not support the context manager protocol")
+        entered, depth = self.call(self.special(manager, "__enter__"), (), {}), len(self.stack)
+        try:
+            if items[0].optional_vars is not None:
+                self.bind(items[0].optional_vars, entered, scope)
+            signal = self._with_items(items[1:], body, scope)
+        except Exception as error:
+            if self._uncatchable(error):
+                raise
+            from convt_trace.snippet.names import type_of
+
+            self._mark(error)
+            del self.stack[depth:]
+            if self.truth(self.call(leave, (type_of(self, error), error, None), {})):
+                return None
+            raise
+        self.call(leave, (None, None, None), {})
+        return signal
 
     def _try(self, node: ast.Try, scope: Scope) -> Signal:
         try:
@@ -358,9 +398,11 @@ class Reader:
 
     def _tried(self, node: ast.Try, scope: Scope) -> Signal:
         depth = len(self.stack)
+        outer, self.has_fallback = self.has_fallback, any(map(_is_fallback, node.handlers))
         try:
             signal = self.block(node.body, scope)
         except Exception as error:
+            self.has_fallback = outer
             if self._uncatchable(error):
                 raise
             self._mark(error)
@@ -369,6 +411,8 @@ class Reader:
                 if self._handles(handler, error, scope):
                     return self._handled(handler, error, scope)
             raise
+        finally:
+            self.has_fallback = outer
         return signal if signal is not None else self.block(node.orelse, scope)
 
     @staticmethod
@@ -382,7 +426,7 @@ class Reader:
             return True
         wanted = self.value(handler.type, scope)
         for one in wanted if isinstance(wanted, tuple) else (wanted,):
-            if isinstance(one, values.Type) and isinstance(error, one.types):
+            if isinstance(one, values.Type) and issubclass(values.error_class(error), one.types):
                 return True
             if (
                 isinstance(one, values.UserClass)
@@ -621,7 +665,11 @@ class Reader:
             return not self.truth(value)
         from convt_trace.snippet.operators import number_like
 
-        number_like(self, value, "a bad operand type for unary " + type(node.op).__name__)
+        method, sign = _OWN_UNARY[type(node.op)]
+        found = self.special(value, method)
+        if found is not None:
+            return self.call(found, (), {})
+        number_like(self, value, f"bad operand type for unary {sign}: '{self.type_name(value)}'")
         return _UNARY[type(node.op)](value)
 
     def _bool_op(self, node: ast.BoolOp, scope: Scope) -> Any:
@@ -801,6 +849,11 @@ class Reader:
         raise TypeError(f"'{self.type_name(function)}' object is not callable")
 
     def _pass_over(self, function: values.Missing, args: Args) -> Any:
+        if function.path == "sys.stdout.write" and args and isinstance(args[0], str):
+            self.recorder.write(args[0])
+            return len(args[0])
+        if function.path in _QUIET:
+            return None
         if not function.harmless:
             raise Refused(
                 f"{function.path} is not read",
@@ -944,7 +997,7 @@ class Reader:
         cls = (
             getattr(value, "user_class", None)
             if isinstance(value, torch.nn.Module)
-            else (value.cls if isinstance(value, values.Instance) else None)
+            else (value.cls if isinstance(value, (values.Instance, values.TextError)) else None)
         )
         found = cls.find(name) if cls is not None else None
         if found is None or not isinstance(found[0], values.UserFunction):
@@ -1112,6 +1165,16 @@ def _refuse_missing(
             raise TypeError(
                 f"{called}() missing {len(missing)} required {kind} argument{plural}: {listed}"
             )
+
+
+def _is_fallback(handler: ast.ExceptHandler) -> bool:
+    """Whether it catches a failed import and puts something in its place."""
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    caught = {one.id for one in kinds if isinstance(one, ast.Name)}
+    binds = (ast.Assign, ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+    return bool(caught & {"ImportError", "ModuleNotFoundError", "Exception"}) and any(
+        isinstance(one, binds) for one in handler.body
+    )
 
 
 def yields_in(statements: list[ast.stmt]) -> bool:

@@ -12,7 +12,7 @@ from torch import nn
 
 from convt_trace.snippet import values
 from convt_trace.snippet.bounds import handed, itemsize_of, shape_of, size_of, tensors_in
-from convt_trace.snippet.classes import bound
+from convt_trace.snippet.classes import bound, set_property
 from convt_trace.snippet.errors import Refused
 from convt_trace.snippet.torch_names import grown, padded, patches, pool
 from convt_trace.snippet.values import Action, Args, Kwargs, names_in
@@ -399,6 +399,10 @@ def base_attribute(reader: Reader, module: nn.Module, name: str) -> Any:
             return module.__dict__[name]
         if name == "training":
             return True
+    if name in ("_modules", "_parameters", "_buffers"):
+        raise Refused(
+            f"a module's {name}", f"Use named_{name.strip('_').replace('modules', 'children')}()."
+        )
     if name == "__dict__":
         raise Refused("a module's __dict__", "Use named_parameters().")
     raise AttributeError(f"'{reader.type_name(module)}' object has no attribute '{name}'")
@@ -418,9 +422,8 @@ def put_attribute(reader: Reader, module: nn.Module, name: str, value: Any) -> N
             and isinstance(found[0], values.Decorated)
             and found[0].kind == "property"
         ):
-            raise AttributeError(
-                f"property '{name}' of '{module.user_class.name}' object has no setter"
-            )
+            set_property(reader, found[0], module, module.user_class.name, name, value)
+            return
     own = held.setdefault("own", {})
     if isinstance(value, nn.Parameter):
         _forget(module, name, "_parameters")
@@ -557,6 +560,27 @@ def _refuse_hook(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
     )
 
 
+def _walked(group: str, what: str) -> Action:
+    """Return an entry for ``get_submodule("a.b")`` and its like: names are looked up in tables."""
+
+    def act(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
+        owner, target = args[0], args[1] if len(args) > 1 else kwargs["target"]
+        if not isinstance(target, str):
+            raise TypeError("the target must be a string")
+        *path, last = target.split(".")
+        for step in path:
+            if step not in owner._modules:
+                raise AttributeError(f"{owner._get_name()} has no attribute `{step[:60]}`")
+            owner = owner._modules[step]
+        if not target and group == "_modules":
+            return owner
+        if last not in owner.__dict__[group]:
+            raise AttributeError(f"{owner._get_name()} has no {what} `{last[:60]}`")
+        return owner.__dict__[group][last]
+
+    return act
+
+
 def _register_buffer(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     module, name = args[0], args[1] if len(args) > 1 else kwargs["name"]
     tensor = args[2] if len(args) > 2 else kwargs.get("tensor")
@@ -640,6 +664,9 @@ _METHODS: dict[str, Action] = {
     "register_forward_pre_hook": _hook("pre"),
     "register_backward_hook": _refuse_hook,
     "register_full_backward_hook": _refuse_hook,
+    "get_submodule": _walked("_modules", "attribute"),
+    "get_parameter": _walked("_parameters", "attribute"),
+    "get_buffer": _walked("_buffers", "attribute"),
     "_get_name": lambda reader, args, kwargs: reader.type_name(args[0]),
     "__init__": lambda reader, args, kwargs: init_base(reader, args[0], args[1:], kwargs),
     "__len__": lambda reader, args, kwargs: len(args[0]._modules),
@@ -659,6 +686,7 @@ def _extend(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
 
 def _insert(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     owner, place, module = args
+    place = operator.index(place)
     children = list(owner._modules.values())
     children.insert(place, module)
     owner._modules.clear()
@@ -666,8 +694,20 @@ def _insert(reader: Reader, args: Args, kwargs: Kwargs) -> None:
         add_module(reader, owner, str(number), one)
 
 
+def _pop(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
+    owner, place = args
+    if not isinstance(place, int):
+        raise Refused("pop of several layers", "Use del.")
+    held = owner[place]
+    del owner[place]
+    return held
+
+
 _CONTAINER_METHODS: list[tuple[Any, dict[str, Action]]] = [
-    ((nn.Sequential, nn.ModuleList), {"append": _append, "extend": _extend, "insert": _insert}),
+    (
+        (nn.Sequential, nn.ModuleList),
+        {"append": _append, "extend": _extend, "insert": _insert, "pop": _pop},
+    ),
     (
         nn.ModuleDict,
         {

@@ -258,4 +258,56 @@ def _step(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
     return loss
 
 
+# -- schedules ------------------------------------------------------------------------------------
+
+
+class Schedule(values.Own):
+    """A schedule of ``torch.optim.lr_scheduler``: what it multiplies the learning rates by, when."""
+
+    def __init__(self, optimizer: Optimizer, factor: Callable[[int], float]):
+        self.optimizer, self.factor, self.epoch = optimizer, factor, 0
+
+    def step(self) -> None:
+        """Go on to the next epoch."""
+        self.epoch += 1
+        for group in self.optimizer.groups:
+            group["lr"] = group["lr"] * self.factor(self.epoch)
+
+
+def _schedule(make: Callable[..., Callable[[int], float]]) -> Action:
+    def act(reader: Reader, args: Args, kwargs: Kwargs) -> Schedule:
+        optimizer, *rest = args if args else (kwargs["optimizer"],)
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{reader.type_name(optimizer)} is not an Optimizer")
+        named = {name: handed(reader, one) for name, one in kwargs.items() if name != "optimizer"}
+        return Schedule(optimizer, make(*(handed(reader, one) for one in rest), **named))
+
+    return act
+
+
+def _at_steps(step_size: int, gamma: float = 0.1) -> Callable[[int], float]:
+    return lambda epoch: gamma if epoch % step_size == 0 else 1.0
+
+
+def _at_milestones(milestones: Any, gamma: float = 0.1) -> Callable[[int], float]:
+    return lambda epoch: gamma ** list(milestones).count(epoch)
+
+
+def _always(gamma: float) -> Callable[[int], float]:
+    return lambda epoch: gamma
+
+
+def schedules() -> dict[str, Action]:
+    """Return the schedules' constructors by dotted name."""
+    made: dict[str, Callable[..., Callable[[int], float]]]
+    made = {"StepLR": _at_steps, "MultiStepLR": _at_milestones, "ExponentialLR": _always}
+    return {f"torch.optim.lr_scheduler.{name}": _schedule(one) for name, one in made.items()}
+
+
+SCHEDULE_METHODS: dict[str, Action] = {
+    "step": lambda reader, args, kwargs: args[0].step(),
+    "get_last_lr": lambda reader, args, kwargs: [one["lr"] for one in args[0].optimizer.groups],
+}
+
+
 METHODS: dict[str, Action] = {"zero_grad": _zero_grad, "step": _step}

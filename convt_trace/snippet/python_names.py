@@ -178,7 +178,9 @@ def _filled(reader: Reader, result: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _default_dict(reader: Reader, factory: Any = None, *args: Any) -> Any:
-    return _filled(reader, collections.defaultdict(factory), *args)  # called by the reader only
+    made: Any = collections.defaultdict()
+    made.default_factory = factory  # set later, as it need not be callable: the reader calls it
+    return _filled(reader, made, *args)
 
 
 def _enumerate(reader: Reader, value: Any, start: Any = 0) -> Iterator[Any]:
@@ -235,11 +237,26 @@ def _sorted(reader: Reader, value: Any, *, key: Any = None, reverse: Any = False
     items = _list(reader, value)
     keys = items if key is None else [reader.call(key, (one,), {}) for one in items]
     comparable_size(reader, keys)
+    if any(reader.special(one, "__lt__") for one in keys):
+        return [items[place] for place in _by_own_order(reader, keys, bool(reverse))]
     for one in keys:
         if not isinstance(one, (int, float, str, tuple, list, np.generic, torch.Tensor)):
             raise TypeError(f"'<' not supported between instances of '{reader.type_name(one)}'")
     order = sorted(range(len(items)), key=keys.__getitem__, reverse=bool(reverse))
     return [items[place] for place in order]
+
+
+def _by_own_order(reader: Reader, keys: list[Any], reverse: bool) -> list[int]:
+    """Return the order of keys whose class says which is less."""
+    from convt_trace.snippet.operators import comparable
+
+    def compare(left: int, right: int) -> int:
+        def less(a: int, b: int) -> bool:
+            return reader.truth(comparable(reader, operator.lt, keys[a], keys[b]))
+
+        return -1 if less(left, right) else int(less(right, left))
+
+    return sorted(range(len(keys)), key=functools.cmp_to_key(compare), reverse=reverse)
 
 
 def _reversed(reader: Reader, value: Any) -> Iterator[Any]:
@@ -286,7 +303,9 @@ def _divmod(reader: Reader, left: Any, right: Any) -> Any:
     return binary(reader, ast.FloorDiv, left, right), binary(reader, ast.Mod, left, right)
 
 
-def _iter(reader: Reader, value: Any) -> Iterator[Any]:
+def _iter(reader: Reader, value: Any, *last: Any) -> Iterator[Any]:
+    if last:
+        raise Refused("iter() with two arguments", "Use a while loop.")
     return reader.iterate(value)
 
 
@@ -312,6 +331,8 @@ def _isinstance(reader: Reader, value: Any, kinds: Any) -> bool:
             value.cls if isinstance(value, values.Instance) else getattr(value, "user_class", None)
         )
         return isinstance(cls, values.UserClass) and cls.is_a(kinds)
+    if isinstance(kinds, values.Type) and isinstance(value, values.TextError):
+        return issubclass(values.error_class(value), kinds.types)
     if isinstance(kinds, values.Type):
         return isinstance(value, kinds.types) and not isinstance(value, values.Own)
     if isinstance(kinds, values.Missing):
@@ -372,6 +393,12 @@ def _setattr(reader: Reader, value: Any, name: Any, new: Any) -> None:
     if not isinstance(name, str):
         raise TypeError("attribute name must be string")
     attributes.put(reader, value, name, new)
+
+
+def _vars(reader: Reader, value: Any) -> dict[str, Any]:
+    if not isinstance(value, values.Instance):
+        raise Refused("vars() of that", "Use the attributes.")
+    return value.names
 
 
 def _callable(reader: Reader, value: Any) -> bool:
@@ -459,7 +486,7 @@ NEVER = {
     "eval": "Write the expression itself.", "exec": "Write the statements themselves.",
     "compile": "Write the code itself.", "open": "Write the numbers into the text.",
     "input": "Write the value into the text.", "__import__": "Leave it out.",
-    "globals": "Use the names.", "locals": "Use the names.", "vars": "Use the attributes.",
+    "globals": "Use the names.", "locals": "Use the names.",
     "dir": "Leave it out.", "breakpoint": "Leave it out.", "help": "Leave it out.",
     "memoryview": "Use a tensor.", "bytearray": "Use a tensor.", "delattr": "Use del.",
     "hash": "Compare with ==.", "__builtins__": "Leave it out.",
@@ -568,13 +595,32 @@ def _copy(reader: Reader, value: Any) -> Any:
     return copy.copy(value) if not isinstance(value, values.Own) else value
 
 
-def _named_tuple(reader: Reader, name: Any, fields: Any) -> Any:
+def named_tuple(reader: Reader, name: Any, fields: Any, defaults: Any = ()) -> values.Type:
+    """``collections.namedtuple``; the defaults by name, or those of the last fields."""
     names = fields.replace(",", " ").split() if isinstance(fields, str) else _list(reader, fields)
     if len(names) > 50 or not all(str(one).isidentifier() for one in [name, *names]):
         raise Refused("a namedtuple of such names", "Use a class.")
-    cls = values.UserClass(str(name), (), {}, reader.stack[-1])
-    cls.fields = [(one, ...) for one in names]
-    return cls
+    for one in names:
+        if one.startswith("_"):
+            raise ValueError(f"Field names cannot start with an underscore: {one!r}")
+    # Not collections.namedtuple: it compiles a text that it puts together from the names.
+    last = dict(zip(names[::-1], list(defaults)[::-1]))
+    start = dict(defaults) if isinstance(defaults, dict) else last
+    made = type(str(name), (tuple,), {"_fields": tuple(names), "__module__": "__main__"})
+
+    def make(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
+        given = dict(zip(names, args))
+        for one in kwargs:
+            if one not in names or one in given:
+                raise TypeError(f"{name}.__new__() got an unexpected keyword argument '{one}'")
+        given = {**start, **given, **kwargs}
+        missing = [one for one in names if one not in given]
+        if missing or len(args) > len(names):
+            count = f"{len(names) + 1} positional arguments but {len(args) + 1} were given"
+            raise TypeError(f"{name}.__new__() takes {count}")
+        return made(given[one] for one in names)
+
+    return values.Type(str(name), make, (made,), f"<class '__main__.{name}'>")
 
 
 def _time(reader: Reader) -> float:
@@ -617,9 +663,9 @@ def python_table() -> dict[str, Any]:
         "math.perm": _whole(math.perm, 400), "math.gcd": _whole(math.gcd, 2**63),
         "math.lcm": _whole(math.lcm, 2**63), "math.isqrt": _whole(math.isqrt, 2**63),
         "functools.partial": _partial, "functools.reduce": _reduce, "functools.wraps": _wraps,
-        "itertools.product": _product, "itertools.chain": _chain,
+        "itertools.product": _product, "itertools.chain": _chain, "builtins.vars": _vars,
         "collections.OrderedDict": _ordered_dict, "collections.defaultdict": _default_dict,
-        "collections.namedtuple": _named_tuple, "collections.Counter": _counter,
+        "collections.namedtuple": named_tuple, "collections.Counter": _counter,
         "collections.deque": _deque,
         "copy.deepcopy": _deepcopy, "copy.copy": _copy,
         "time.time": _time, "time.perf_counter": _time, "time.monotonic": _time,
@@ -634,6 +680,7 @@ def python_table() -> dict[str, Any]:
     for name, types in {
         "collections.OrderedDict": (collections.OrderedDict,),
         "collections.deque": (collections.deque,),
+        "itertools.chain": (),
     }.items():
         table[name] = values.Type(name, table[name].action, types, f"<class '{name}'>")
     return table
