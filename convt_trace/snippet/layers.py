@@ -694,6 +694,19 @@ def _insert(reader: Reader, args: Args, kwargs: Kwargs) -> None:
         add_module(reader, owner, str(number), one)
 
 
+def _update(reader: Reader, args: Args, kwargs: Kwargs) -> None:
+    owner, more = args
+    if isinstance(more, nn.ModuleDict):
+        more = more._modules
+    pairs = (
+        more.items()
+        if isinstance(more, dict)
+        else map(tuple, map(reader.iterate, reader.iterate(more)))
+    )
+    for name, one in pairs:
+        add_module(reader, owner, name, one)
+
+
 def _pop(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
     owner, place = args
     if not isinstance(place, int):
@@ -711,6 +724,8 @@ _CONTAINER_METHODS: list[tuple[Any, dict[str, Action]]] = [
     (
         nn.ModuleDict,
         {
+            "update": _update,
+            "pop": lambda r, a, k: a[0]._modules.pop(a[1]),
             "keys": lambda r, a, k: list(a[0]._modules),
             "values": lambda r, a, k: list(a[0]._modules.values()),
             "items": lambda r, a, k: list(a[0]._modules.items()),

@@ -551,6 +551,8 @@ def type_of(reader: Reader, value: Any) -> Any:
     if isinstance(value, nn.Module):
         cls = getattr(value, "user_class", None)
         return cls if cls is not None else _types().get(type(value), _plain_type(type(value)))
+    if isinstance(value, values.Partial):
+        return table()["functools.partial"]
     if isinstance(value, values.Own):
         name = reader.type_name(value)
         return values.Type(name, _no_type, (), f"<class '{name}'>")
@@ -665,4 +667,12 @@ PROPERTIES: list[tuple[Any, dict[str, Callable[[Any], Any]]]] = [
     (BaseException, {"args": lambda x: x.args, "message": lambda x: str(x)}),
     (torch.autograd.graph.Node, {"next_functions": lambda x: ()}),
     (Optimizer, {"param_groups": lambda x: x.groups}),
+    (
+        values.Partial,
+        {
+            "func": lambda x: x.function,
+            "args": lambda x: x.args,
+            "keywords": lambda x: dict(x.kwargs),
+        },
+    ),
 ]

@@ -334,7 +334,8 @@ def _isinstance(reader: Reader, value: Any, kinds: Any) -> bool:
     if isinstance(kinds, values.Type) and isinstance(value, values.TextError):
         return issubclass(values.error_class(value), kinds.types)
     if isinstance(kinds, values.Type):
-        return isinstance(value, kinds.types) and not isinstance(value, values.Own)
+        own = isinstance(value, values.Own) and not isinstance(value, values.Partial)
+        return isinstance(value, kinds.types) and not own
     if isinstance(kinds, values.Missing):
         return False
     raise TypeError("isinstance() arg 2 must be a type or a tuple of types")
@@ -662,7 +663,7 @@ def python_table() -> dict[str, Any]:
         "math.factorial": _whole(math.factorial, 400), "math.comb": _whole(math.comb, 1000),
         "math.perm": _whole(math.perm, 400), "math.gcd": _whole(math.gcd, 2**63),
         "math.lcm": _whole(math.lcm, 2**63), "math.isqrt": _whole(math.isqrt, 2**63),
-        "functools.partial": _partial, "functools.reduce": _reduce, "functools.wraps": _wraps,
+        "functools.reduce": _reduce, "functools.wraps": _wraps,
         "itertools.product": _product, "itertools.chain": _chain, "builtins.vars": _vars,
         "collections.OrderedDict": _ordered_dict, "collections.defaultdict": _default_dict,
         "collections.namedtuple": named_tuple, "collections.Counter": _counter,
@@ -675,6 +676,9 @@ def python_table() -> dict[str, Any]:
         "random.shuffle": _shuffle,
     }  # fmt: skip
     table.update((name, values.Function(name, plain(function))) for name, function in own.items())
+    table["functools.partial"] = values.Type(
+        "functools.partial", plain(_partial), (values.Partial,), "<class 'functools.partial'>"
+    )
     for name in ("pi", "e", "inf", "nan", "tau"):
         table[f"math.{name}"] = getattr(math, name)
     for name, types in {
