@@ -9,7 +9,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +83,7 @@ def _explain(file: str, cell: Ints | None, as_json: bool) -> int:
     try:
         reading = read_snippet(source, isolated=True)
     except SnippetError as raised:
-        error = raised
-        # A call that failed was not left out.
-        left = [one for one in raised.reading.definitions if one.line != raised.lineno]
-        reading = replace(raised.reading, definitions=tuple(left))
+        error, reading = raised, raised.reading
     missing = "" if cell is None else _not_there(reading, cell)
     if as_json:
         print(json.dumps((error or reading).to_json()))
@@ -132,11 +128,7 @@ def answer(reading: Reading, source: str = "", cell: Ints | None = None) -> str:
     parts += [f"**Line {line}.** {warning}" for line, warning in warnings_of(source)]
     if reading.printed:
         parts.append(f"**It prints**\n\n{_block(reading.printed)}")
-    parts += [
-        f"**Line {one.line} shows**\n\n{_block(one.text)}"
-        for one in reading.shown
-        if not one.text.startswith("<torch._C")  # the generator that torch.manual_seed returns
-    ]
+    parts += [f"**Line {one.line} shows**\n\n{_block(one.text)}" for one in reading.shown]
     parts += [f"{str(one)[0].upper()}{str(one)[1:]}." for one in reading.definitions]
     notes = [
         f"- line {one.line}: {one.text}" if one.line else f"- {one.text}" for one in reading.notes

@@ -24,7 +24,15 @@ from convt_trace.case import Case
 from convt_trace.errors import LayerError
 from convt_trace.layer import ORDERS
 from convt_trace.packed import Unreadable
-from convt_trace.player.scene import Opening, View, opened, picked_trace, read_message, scene
+from convt_trace.player.scene import (
+    Opening,
+    View,
+    opened,
+    picked_trace,
+    read_message,
+    scene,
+    view_of,
+)
 from convt_trace.settings import PRESETS
 from convt_trace.snippet import SnippetError, read_snippet
 from convt_trace.trace import Trace
@@ -88,6 +96,10 @@ _PAGE = """<!doctype html>
 
 class ExportError(ValueError):
     """A case that does not fit into a page; the message is one sentence."""
+
+
+class _NotThere(ExportError):
+    """A unit or a cell that a case does not have; the message is one sentence."""
 
 
 @dataclass(frozen=True)
@@ -369,7 +381,8 @@ def export_main(argv: Sequence[str]) -> int:
     Returns
     -------
     int
-        0, or 1 where there is nothing to write; the reason is on the standard error.
+        0, 1 where there is nothing to write, or 2 for a unit or a cell that is not there; the
+        reason is on the standard error.
     """
     parser = argparse.ArgumentParser(
         prog="python -m convt_trace export",
@@ -388,18 +401,78 @@ def export_main(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--hide", type=int, help="hide the output from this step on, to be predicted; 0 hides all"
     )
+    parser.add_argument(
+        "--unit",
+        default="MAC",
+        help="what a step spans: MAC, stamp, input-channel, group, all, ...",
+    )
+    parser.add_argument(
+        "--cell", metavar="N,C,POS", help="the output cell that is selected, such as 0,1,2,2"
+    )
     parser.add_argument("--title", default="", help="a heading")
     chosen = parser.parse_args(argv)
     try:
         case = _named(chosen.case, chosen.call)
-        view = View(chosen.order)
-        page = to_html(case, view, chosen.step, title=chosen.title, hidden=chosen.hide)
+        unit = _unit(case, chosen.order, chosen.unit)
+        view, selected = View(chosen.order), None
+        if chosen.cell is not None:
+            place = _cell(case, chosen.cell)
+            view, selected = view_of(case, chosen.order, place), ("output", place)
+            _refuse_off_screen(case, view, chosen.step, place)
+        page = to_html(
+            case,
+            view,
+            chosen.step,
+            title=chosen.title,
+            unit=unit,
+            selected=selected,
+            hidden=chosen.hide,
+        )
         written = Path(chosen.output).write_bytes(page.encode())
+    except _NotThere as error:
+        print(error, file=sys.stderr)
+        return 2
     except (OSError, Unreadable, LayerError, ExportError, SnippetError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{chosen.output}: {written / 1e6:.1f} MB, {case.line()}")
     return 0
+
+
+def _unit(case: Case, order: str, text: str) -> str:
+    """Return a unit of step by its name, written as the player shows it or as links do."""
+    units = [one for one in ORDERS[order].units if one != "tap row" or case.layer.dims > 1]
+    for unit in units:
+        if text.lower().replace("-", " ") == unit.lower():
+            return unit
+    raise _NotThere(f"--unit: {text!r} is none of {', '.join(units)}, the steps of {order}.")
+
+
+def _cell(case: Case, text: str) -> tuple[int, ...]:
+    """Return an output cell; that of an unbatched case may leave the batch item out."""
+    try:
+        cell = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise _NotThere(f"--cell: {text!r} is not a list of whole numbers.") from None
+    shape = case.geometry.output_shape
+    if case.unbatched and len(cell) == len(shape) - 1:
+        cell = (0, *cell)
+    if len(cell) != len(shape):
+        raise _NotThere(f"--cell: {text!r} has {len(cell)} numbers; N,C,POS are {len(shape)} here.")
+    if not all(0 <= at < size for at, size in zip(cell, shape)):
+        raise _NotThere(f"--cell: {text} is outside the output, whose shape is {shape}.")
+    return cell
+
+
+def _refuse_off_screen(case: Case, view: View, step: int, cell: Sequence[int]) -> None:
+    """Refuse to select a cell that the player does not show where it opens."""
+    total = len(picked_trace(case, view))
+    header = read_message(_window(case, view, min(max(step - 1, 0), max(total - 1, 0))).message)[0]
+    (output,) = (panel for panel in header["panels"] if panel["name"] == "output")
+    tracks = output["tracks"][-case.layer.dims :]
+    if not all(at in track["label"] for at, track in zip(cell[2:], tracks)):
+        place = ",".join(map(str, cell))
+        raise _NotThere(f"--cell: {place} is not on screen at step {step}: give a --step near it.")
 
 
 def _named(name: str, call: int) -> Case:

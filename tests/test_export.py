@@ -246,6 +246,54 @@ def test_the_command_reads_case_files(tmp_path):
     assert Page(made.read_text()).windows() == [opened(scene(case), Opening(key="page"))]
 
 
+@pytest.mark.parametrize(
+    "unit, order, says",
+    [("stamp", "scatter", "stamp"), ("Input-Channel", "scatter", "input channel"),
+     ("mac", "gather", "MAC"), ("output cell", "gather", "output cell"), ("all", "gather", "all")],
+)  # fmt: skip
+def test_the_command_opens_at_a_unit_and_a_cell(unit, order, says, tmp_path):
+    made = tmp_path / "lesson.html"
+    given = ["question", "-o", str(made), "--order", order, "--unit", unit, "--cell", "0,3,0"]
+    assert export_main(given) == 0
+    opening = read_message(Page(made.read_text()).windows()[0])[0]["opening"]
+    assert (opening["unit"], opening["cell"]) == (says, "output:0,3,0")
+
+
+def test_the_selected_channel_is_on_screen(tmp_path):
+    file, made = tmp_path / "case.json", tmp_path / "case.html"
+    file.write_text(Case.of(np.ones((2, 1, 2)), np.ones((1, 20, 2))).to_json())
+    assert export_main([str(file), "-o", str(made), "--cell", "1,9,2"]) == 0
+    panels = read_message(Page(made.read_text()).windows()[0])[0]["panels"]
+    assert "y[1,9" in [one["label"] for one in panels[2]["channels"]]
+    file.write_text(Case.of(np.ones((1, 2)), np.ones((1, 1, 2))).to_json())
+    assert export_main([str(file), "-o", str(made), "--cell", "0,2"]) == 0
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    [(["--unit", "stamps"], "--unit: 'stamps' is none of MAC, stamp, input value,"),
+     (["--unit", "tap-row"], "is none of"), (["--unit", "stamp", "--order", "gather"], "none of"),
+     (["--cell", "0,1"], "--cell: '0,1' has 2 numbers; N,C,POS are 3 here."),
+     (["--cell", "0,a,0"], "--cell: '0,a,0' is not a list of whole numbers."),
+     (["--cell", "0,4,0"], "--cell: 0,4,0 is outside the output, whose shape is (1, 4, 1)."),
+     (["--cell", "0,-1,0"], "outside")],
+)  # fmt: skip
+def test_the_command_refuses_units_and_cells_that_are_not_there(given, says, tmp_path, capsys):
+    made = tmp_path / "lesson.html"
+    assert export_main(["question", "-o", str(made), *given]) == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1 and not made.exists()
+
+
+def test_a_cell_far_from_the_step_is_refused(tmp_path, capsys):
+    file, made = tmp_path / "case.json", tmp_path / "case.html"
+    file.write_text(Case.of(np.ones((1, 1, 400)), np.ones((1, 1, 3))).to_json())
+    given = [str(file), "-o", str(made), "--cell", "0,0,390"]
+    assert export_main(given) == 2
+    assert "not on screen at step 0: give a --step near it" in capsys.readouterr().err
+    assert export_main([*given, "--step", "1170"]) == 0
+
+
 @pytest.mark.parametrize("text", [None, "{}"])
 def test_the_command_says_what_it_cannot_read(text, tmp_path, capsys):
     file = tmp_path / "case.json"

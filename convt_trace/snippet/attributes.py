@@ -7,6 +7,8 @@ with a name from the text.
 from __future__ import annotations
 
 import collections
+import collections.abc
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +56,10 @@ def get(reader: Reader, owner: Any, name: str) -> Any:
         from convt_trace.snippet.classes import instance_attribute
 
         return instance_attribute(reader, owner, name)
+    if isinstance(owner, values.TextError):
+        from convt_trace.snippet.classes import error_attribute
+
+        return error_attribute(reader, owner, name)
     if isinstance(owner, values.UserFunction):
         if name in ("__name__", "__qualname__"):
             return owner.name
@@ -64,6 +70,8 @@ def get(reader: Reader, owner: Any, name: str) -> Any:
         return owner.name.rsplit(".", 1)[-1]
     if isinstance(owner, values.Bound):
         return get(reader, owner.function, name)
+    if isinstance(owner, values.Decorated) and owner.kind == "property" and name == "setter":
+        return values.Function("setter", lambda r, a, k: replace(owner, setter=a[0]))
     return _host(reader, owner, name)
 
 
@@ -86,16 +94,35 @@ def _host(reader: Reader, owner: Any, name: str) -> Any:
     ):
         return owner[_RETURNED[name]]
     fields = getattr(type(owner), "_fields", ())
-    if isinstance(owner, tuple) and name in fields:
-        return owner[fields.index(name)]
+    if isinstance(owner, tuple) and fields:
+        if name in fields:
+            return owner[fields.index(name)]
+        if name == "_fields":
+            return fields
+        if name in ("_asdict", "_replace"):
+            return values.Method(owner, name, _of_named_tuple)
     if isinstance(owner, (torch.Tensor, np.ndarray)):
         raise Refused(
             f"{reader.type_name(owner)}.{name[:60]} is not on the reader's list",
             "Use indexing, reshape, permute and arithmetic instead.",
         )
+    if isinstance(owner, collections.abc.Generator):
+        raise Refused(f"a generator's {name[:60]}", "Use next() or a for loop.")
     if name.startswith("__"):
         raise Refused(f"the attribute {name[:60]}", "Leave it out.")
     raise AttributeError(f"'{reader.type_name(owner)}' object has no attribute '{name[:60]}'")
+
+
+def _of_named_tuple(reader: Reader, args: values.Args, kwargs: values.Kwargs) -> Any:
+    """``_asdict()``, and ``_replace(name=value)``."""
+    owner: Any = args[0]
+    held = dict(zip(type(owner)._fields, owner))
+    if not kwargs:
+        return held
+    for name in kwargs:
+        if name not in held:
+            raise ValueError(f"Got unexpected field names: ['{name}']")
+    return type(owner)((held | kwargs).values())
 
 
 def put(reader: Reader, owner: Any, name: str, value: Any) -> None:
@@ -114,6 +141,8 @@ def put(reader: Reader, owner: Any, name: str, value: Any) -> None:
         _put_tensor(owner, name, value)
     elif isinstance(owner, values.UserFunction):
         owner.attributes[name] = value
+    elif isinstance(owner, values.TextError):
+        owner.names[name] = value
     elif isinstance(owner, np.ndarray) and name == "shape":
         owner.shape = handed(reader, value)
     elif (
@@ -189,7 +218,9 @@ def get_item(reader: Reader, owner: Any, place: Any) -> Any:
 def _from_dict(reader: Reader, owner: dict[Any, Any], place: Any) -> Any:
     comparable_size(reader, place)
     if isinstance(owner, collections.defaultdict) and place not in owner:
-        made = reader.call(owner.default_factory, (), {}) if owner.default_factory else None
+        if owner.default_factory is None:
+            raise KeyError(place)
+        made = reader.call(owner.default_factory, (), {})
         owner[reader.hashable(place)] = made
     return owner[reader.hashable(place)]
 

@@ -147,6 +147,7 @@ def _cleaned(lines: Lines, limits: Limits, first: SyntaxError) -> tuple[ast.Modu
         (_numbers, "line numbers"),
         (_prompts, "prompts, and the outputs between them"),
         (_magics, "notebook magics"),
+        (_indented_code, "the text around indented code"),
         (_dedented, "indentation of the whole text"),
         (_python2, "Python 2 print statements"),
         (_dedented, "indentation of the whole text"),
@@ -285,6 +286,20 @@ def _without_magic(line: str) -> str:
     if re.match(r"^\s*\??\??[\w.]+\?{1,2}\s*$", line) or re.match(r"^\s*\?{1,2}[\w.]+\s*$", line):
         return ""
     return line
+
+
+def _indented_code(lines: Lines) -> Lines:
+    """Blank the prose around code that is indented by four, as forums write it without fences."""
+    filled = [line for line in lines if line.strip()]
+    prose = [line for line in filled if not line[0].isspace()]
+    if not prose or len(prose) == len(filled):
+        return lines
+    code = [line for line in filled if line[0].isspace()]
+    if not all(line.startswith(("    ", "\t")) for line in code):
+        return lines
+    if not all(_looks_like_prose(line) or re.match(r"#+ |\S+$", line) for line in prose):
+        return lines
+    return ["" if line.strip() and not line[0].isspace() else line for line in lines]
 
 
 def _dedented(lines: Lines) -> Lines:
@@ -433,11 +448,10 @@ def _syntax_error(error: SyntaxError, lines: Lines) -> SnippetError:
     )
 
 
-def refuse_node(node: ast.AST, hint: str = "") -> Refused:
+def refuse_node(node: ast.AST, name: str = "", hint: str = "") -> Refused:
     """Return the refusal of a construct, named and placed."""
-    name = type(node).__name__
     return Refused(
-        f"{name} is not read",
+        f"{name or type(node).__name__} is not read",
         hint or "Write it with plain loops and calls.",
         getattr(node, "lineno", None),
     )

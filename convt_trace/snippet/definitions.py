@@ -20,12 +20,26 @@ if TYPE_CHECKING:
 _NAMES = re.compile(r"(?:Lazy)?ConvTranspose([123])d|conv_transpose([123])d")
 
 
-def definitions(reader: Reader, tree: ast.Module, source: str) -> tuple[Definition, ...]:
-    """Return the transposed convolutions of a text that did not run."""
+def definitions(
+    reader: Reader, tree: ast.Module, source: str, ended: tuple[int, ...] = ()
+) -> tuple[Definition, ...]:
+    """Return the transposed convolutions of a text that nothing in it calls.
+
+    Parameters
+    ----------
+    reader : Reader
+    tree : ast.Module
+    source : str
+    ended : tuple of int
+        The lines in which the reading ended with an error. What stands around them was being
+        called: the text is not to blame for what it did not reach.
+    """
     found = []
     for node, owners in _calls(tree, ()):
         match = _NAMES.fullmatch(_last_name(node.func))
         if match is None or _ran(reader, node, layer=match[1] is not None):
+            continue
+        if any(_holds(one, line) for one in (node, *owners) for line in ended):
             continue
         found.append(_definition(node, owners, match, source))
     return tuple(found)
@@ -50,10 +64,16 @@ def _last_name(node: ast.expr) -> str:
 
 
 def _ran(reader: Reader, node: ast.Call, layer: bool) -> bool:
-    if layer:
-        return (node.lineno, node.col_offset) in reader.recorder.ran
-    lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    return any(line in reader.recorder.lines_run for line in lines)
+    recorder, place = reader.recorder, (node.lineno, node.col_offset)
+    if not layer:
+        return place in recorder.begun
+    # A layer whose constructor failed is none: nothing could call it.
+    failed = place in recorder.begun and place not in recorder.constructed_at.values()
+    return failed or place in recorder.ran
+
+
+def _holds(node: Any, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 
 def _definition(

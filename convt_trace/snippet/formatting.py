@@ -7,7 +7,9 @@ or items, and widths are bounded.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict, defaultdict, deque
+import sys
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import ItemsView, KeysView, ValuesView
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ _SPEC = re.compile(
     r"(?:.?[<>=^])?[-+ ]?z?#?0?(\d{0,9})[,_]?(?:\.(\d{1,9}))?[bcdeEfFgGnosxX%]?", re.S
 )
 _PERCENT = re.compile(r"%(?:\((\w*)\))?([#0\- +]*)(\*|\d*)(?:\.(\*|\d*))?[hlL]?(.)", re.S)
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+\b")
 _DEEPEST = 30
 
 #: Host values whose own repr is short and harmless.
@@ -39,7 +42,7 @@ def to_str(reader: Reader, value: Any) -> str:
     """Return ``str(value)``."""
     if isinstance(value, str):
         return value
-    if isinstance(value, values.Instance | torch.nn.Module):
+    if isinstance(value, values.Instance | values.TextError | torch.nn.Module):
         found = reader.special(value, "__str__") or reader.special(value, "__repr__")
         if found is not None:
             return _text(reader.call(found, (), {}))
@@ -68,6 +71,8 @@ def to_repr(reader: Reader, value: Any, depth: int = 0) -> str:
         text = _container(reader, value, depth)
         reader.budget.made(len(text) // 8)
         return text
+    if isinstance(value, (KeysView, ValuesView, ItemsView)):
+        return f"{type(value).__name__}({to_repr(reader, list(value), depth)})"
     if isinstance(value, _PLAIN):
         _bound_array(reader, value)
         return repr(value)
@@ -90,7 +95,21 @@ def _module(reader: Reader, module: torch.nn.Module) -> str:
     found = reader.special(module, "__repr__")
     if found is not None:
         return _text(reader.call(found, (), {}))
-    return repr(module)
+    own = ("__repr__", "extra_repr")
+    if not any(reader.special(one, name) for one in module.modules() for name in own):
+        return repr(module)
+    if isinstance(module, torch.nn.ModuleList):
+        return repr(module)  # its own form, which folds equal layers
+    found = reader.special(module, "extra_repr")
+    extra = _text(reader.call(found, (), {})) if found is not None else module.extra_repr()
+    lines = extra.split("\n") if extra else []
+    single = len(lines) == 1 and not module._modules
+    for name, child in module._modules.items():
+        text = "None" if child is None else _module(reader, child)
+        lines.append(f"({name}): " + text.replace("\n", "\n  "))
+    inside = lines[0] if single else "\n  " + "\n  ".join(lines) + "\n" if lines else ""
+    reader.budget.made(len(inside) // 8)
+    return f"{reader.type_name(module)}({inside})"
 
 
 def _container(reader: Reader, value: Any, depth: int) -> str:
@@ -101,11 +120,13 @@ def _container(reader: Reader, value: Any, depth: int) -> str:
         text = "{" + ", ".join(f"{inside(k)}: {inside(v)}" for k, v in value.items()) + "}"
         if isinstance(value, defaultdict):
             return f"defaultdict({inside(value.default_factory)}, {text})"
-        return (
-            f"OrderedDict({text})"
-            if isinstance(value, OrderedDict) and value
-            else ("OrderedDict()" if isinstance(value, OrderedDict) else text)
-        )
+        if isinstance(value, Counter):
+            most = ", ".join(f"{inside(k)}: {inside(v)}" for k, v in value.most_common())
+            return f"Counter({{{most}}})" if value else "Counter()"
+        if isinstance(value, OrderedDict):
+            held = text if sys.version_info >= (3, 12) else inside(list(value.items()))
+            return f"OrderedDict({held})" if value else "OrderedDict()"
+        return text
     items = [inside(one) for one in value]
     if isinstance(value, tuple):
         if type(value) is not tuple and type(value).__module__ == "torch.return_types":
@@ -151,6 +172,15 @@ def _own(reader: Reader, value: Any) -> str:
     return f"<{type(value).__name__} object at 0x7f0000000000>"
 
 
+def has_address(text: str) -> bool:
+    """Whether a repr names a place in memory: it says nothing, and differs at each run.
+
+    >>> has_address("<function f at 0x7f0000000000>"), has_address("tensor([1.])")
+    (True, False)
+    """
+    return _ADDRESS.search(text) is not None
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"__str__ returned non-string (type {type(value).__name__})")
@@ -165,6 +195,8 @@ def format_value(reader: Reader, value: Any, spec: str) -> str:
     if not spec:
         if isinstance(value, torch.Tensor) and value.dim() == 0 and not value.is_meta:
             return format(value, "")
+        if isinstance(value, np.generic):
+            return format(value, "")  # a float32 has more digits here than str() gives it
         return to_str(reader, value)
     match = _SPEC.fullmatch(spec)
     if match and any(int(part or 0) > WIDEST for part in match.groups()):

@@ -7,8 +7,10 @@ Nothing is compiled or executed. What a name means is decided by the tables
 from __future__ import annotations
 
 import ast
+import itertools
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +25,8 @@ from convt_trace.snippet.values import Args, Kwargs, Scope
 if TYPE_CHECKING:
     from convt_trace.snippet.recording import Recorder
 
+#: Calls that change nothing here.
+_QUIET = ("sys.stdout.flush", "sys.path.append", "sys.path.insert")
 BREAK, CONTINUE = "break", "continue"
 _RETURN = "return"
 #: What a statement hands to the block around it: None, or why the block ends.
@@ -33,6 +37,11 @@ _UNARY: dict[type, Callable[[Any], Any]] = {
     ast.UAdd: operator.pos,
     ast.Invert: operator.invert,
 }
+_OWN_UNARY: dict[type, tuple[str, str]] = {
+    ast.USub: ("__neg__", "-"),
+    ast.UAdd: ("__pos__", "+"),
+    ast.Invert: ("__invert__", "~"),
+}
 _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -42,20 +51,26 @@ _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 
-#: Node kinds that are refused, and what to write instead. Whatever is neither here nor in the
-#: walker's tables is refused as well; a test asks that every kind of the running Python is judged.
-REFUSED: dict[str, str] = {
-    "AsyncFor": "Use a plain for.",
-    "AsyncFunctionDef": "Use a plain def.",
-    "AsyncWith": "Use a plain with.",
-    "Await": "Call the function directly.",
-    "Match": "Use if and elif.",
-    "Yield": "Build a list and return it.",
-    "YieldFrom": "Build a list and return it.",
-    "TryStar": "Use a plain try.",
-    "TypeAlias": "Leave the type alias out.",
-    "TemplateStr": "Use an f-string.",
-    "Interpolation": "Use an f-string.",
+#: Node kinds that are refused: as what, and what to write instead. Whatever is neither here nor in
+#: the walker's tables is refused as well; a test asks that every kind of the running Python is judged.
+REFUSED: dict[str, tuple[str, str]] = {
+    "AsyncFor": ("async for", "Use a plain for."),
+    "AsyncFunctionDef": ("async def", "Use a plain def."),
+    "AsyncWith": ("async with", "Use a plain with."),
+    "Await": ("await", "Call the function directly."),
+    "Match": ("the match statement", "Use if and elif."),
+    "Yield": (
+        "yield inside an expression, a with or a try",
+        "Write it as a statement of its own, in plain loops and ifs; or build a list and return it.",
+    ),
+    "YieldFrom": (
+        "yield from inside an expression, a with or a try",
+        "Write it as a statement of its own, in plain loops and ifs; or build a list and return it.",
+    ),
+    "TryStar": ("except*", "Use a plain try."),
+    "TypeAlias": ("a type alias", "Leave the type alias out."),
+    "TemplateStr": ("a template string", "Use an f-string."),
+    "Interpolation": ("a template string", "Use an f-string."),
 }
 
 
@@ -86,7 +101,9 @@ class Reader:
         self.random = Generators()
         self._frames: list[tuple[values.UserFunction, Any]] = []
         self._handling: list[BaseException] = []
+        self.has_fallback = False  # inside a try that says what to do without a package
         self._top_expressions: set[int] = set()
+        self._yield_marks: dict[ast.stmt, bool] = {}
 
     # -- running ----------------------------------------------------------------------------------
 
@@ -128,7 +145,7 @@ class Reader:
         self.budget.step()
         handler = STATEMENTS.get(type(node))
         if handler is None:
-            raise refuse_node(node, REFUSED.get(type(node).__name__, ""))
+            raise refuse_node(node, *REFUSED.get(type(node).__name__, ()))
         return handler(self, node, scope)
 
     def value(self, node: ast.expr, scope: Scope) -> Any:
@@ -136,7 +153,7 @@ class Reader:
         self.budget.step()
         handler = EXPRESSIONS.get(type(node))
         if handler is None:
-            raise refuse_node(node, REFUSED.get(type(node).__name__, ""))
+            raise refuse_node(node, *REFUSED.get(type(node).__name__, ()))
         return handler(self, node, scope)
 
     # -- statements -------------------------------------------------------------------------------
@@ -149,14 +166,12 @@ class Reader:
             self.note("read as pasted output, not as code")
             return None
         value = self.value(node.value, scope)
-        if (
-            at_top
-            and value is not None
-            and not isinstance(value, (values.Missing, torch.Generator))
-        ):
-            from convt_trace.snippet.formatting import to_repr
+        if at_top and value is not None and not isinstance(value, values.Missing):
+            from convt_trace.snippet.formatting import has_address, to_repr
 
-            self.recorder.show(node.lineno, to_repr(self, value))
+            text = to_repr(self, value)
+            if isinstance(value, str) or not has_address(text):
+                self.recorder.show(node.lineno, text)
         return None
 
     def _is_pasted_output(self, node: ast.expr, scope: Scope) -> bool:
@@ -288,6 +303,7 @@ class Reader:
                 if default is not None
             },
             line=node.lineno,
+            yields=isinstance(body, list) and yields_in(body),
         )
 
     def _decorated(self, made: Any, decorator: Any) -> Any:
@@ -320,6 +336,8 @@ class Reader:
         if isinstance(manager, values.Missing) and manager.harmless:
             self.note(f"{manager.path} is passed over")
             manager = values.Context(manager.path, lambda: None, lambda held: None)
+        if isinstance(manager, values.Instance) and self.special(manager, "__enter__"):
+            return self._with_own(manager, items, body, scope)
         if not isinstance(manager, values.Context):
             raise Refused(
                 f"with {self.type_name(manager)} is not read",
@@ -332,6 +350,36 @@ class Reader:
             return self._with_items(items[1:], body, scope)
         finally:
             manager.leave(held)
+
+    def _with_own(
+        self,
+        manager: values.Instance,
+        items: list[ast.withitem],
+        body: list[ast.stmt],
+        scope: Scope,
+    ) -> Signal:
+        """Do a with whose manager is an object of the text's own."""
+        leave = self.special(manager, "__exit__")
+        if leave is None:
+            kind = manager.cls.name
+            raise TypeError(f"'{kind}' object does not support the context manager protocol")
+        entered, depth = self.call(self.special(manager, "__enter__"), (), {}), len(self.stack)
+        try:
+            if items[0].optional_vars is not None:
+                self.bind(items[0].optional_vars, entered, scope)
+            signal = self._with_items(items[1:], body, scope)
+        except Exception as error:
+            if self._uncatchable(error):
+                raise
+            from convt_trace.snippet.names import type_of
+
+            self._mark(error)
+            del self.stack[depth:]
+            if self.truth(self.call(leave, (type_of(self, error), error, None), {})):
+                return None
+            raise
+        self.call(leave, (None, None, None), {})
+        return signal
 
     def _try(self, node: ast.Try, scope: Scope) -> Signal:
         try:
@@ -350,9 +398,11 @@ class Reader:
 
     def _tried(self, node: ast.Try, scope: Scope) -> Signal:
         depth = len(self.stack)
+        outer, self.has_fallback = self.has_fallback, any(map(_is_fallback, node.handlers))
         try:
             signal = self.block(node.body, scope)
         except Exception as error:
+            self.has_fallback = outer
             if self._uncatchable(error):
                 raise
             self._mark(error)
@@ -361,6 +411,8 @@ class Reader:
                 if self._handles(handler, error, scope):
                     return self._handled(handler, error, scope)
             raise
+        finally:
+            self.has_fallback = outer
         return signal if signal is not None else self.block(node.orelse, scope)
 
     @staticmethod
@@ -374,7 +426,7 @@ class Reader:
             return True
         wanted = self.value(handler.type, scope)
         for one in wanted if isinstance(wanted, tuple) else (wanted,):
-            if isinstance(one, values.Type) and isinstance(error, one.types):
+            if isinstance(one, values.Type) and issubclass(values.error_class(error), one.types):
                 return True
             if (
                 isinstance(one, values.UserClass)
@@ -493,8 +545,10 @@ class Reader:
             for target in targets:
                 self.bind(target, value.child("item"), scope)
             return
-        items = list(self.iterate(value))
         stars = [place for place, one in enumerate(targets) if isinstance(one, ast.Starred)]
+        # One more than fits is enough to know: a generator may have no end.
+        most = None if stars else len(targets) + 1
+        items = list(itertools.islice(self.iterate(value), most))
         if not stars:
             if len(items) > len(targets):
                 raise ValueError(f"too many values to unpack (expected {len(targets)})")
@@ -546,21 +600,25 @@ class Reader:
         parts = (node.lower, node.upper, node.step)
         return slice(*(None if part is None else self.value(part, scope) for part in parts))
 
-    def _elements(self, nodes: list[ast.expr], scope: Scope) -> Iterator[Any]:
+    def _elements(self, nodes: list[ast.expr], scope: Scope) -> list[Any]:
+        # No generator: in one, a StopIteration of the text's own next() would become another error.
+        found: list[Any] = []
         for node in nodes:
             if isinstance(node, ast.Starred):
-                yield from self.iterate(self.value(node.value, scope))
+                found.extend(self.collected(self.iterate(self.value(node.value, scope))))
             else:
-                yield self.value(node, scope)
+                found.append(self.value(node, scope))
+        self.budget.made(len(found))
+        return found
 
     def _list(self, node: ast.List, scope: Scope) -> list[Any]:
-        return self.collected(self._elements(node.elts, scope))
+        return self._elements(node.elts, scope)
 
     def _tuple(self, node: ast.Tuple, scope: Scope) -> tuple[Any, ...]:
-        return tuple(self.collected(self._elements(node.elts, scope)))
+        return tuple(self._elements(node.elts, scope))
 
     def _set(self, node: ast.Set, scope: Scope) -> set[Any]:
-        return {self.hashable(one) for one in self.collected(self._elements(node.elts, scope))}
+        return {self.hashable(one) for one in self._elements(node.elts, scope)}
 
     def collected(self, items: Iterator[Any]) -> list[Any]:
         """Return items as a list, counted while it grows."""
@@ -607,7 +665,11 @@ class Reader:
             return not self.truth(value)
         from convt_trace.snippet.operators import number_like
 
-        number_like(self, value, "a bad operand type for unary " + type(node.op).__name__)
+        method, sign = _OWN_UNARY[type(node.op)]
+        found = self.special(value, method)
+        if found is not None:
+            return self.call(found, (), {})
+        number_like(self, value, f"bad operand type for unary {sign}: '{self.type_name(value)}'")
         return _UNARY[type(node.op)](value)
 
     def _bool_op(self, node: ast.BoolOp, scope: Scope) -> Any:
@@ -677,52 +739,51 @@ class Reader:
         self.budget.made(len(text) // 8)
         return text
 
-    def _comprehension(
-        self, generators: list[ast.comprehension], scope: Scope, emit: Callable[[Scope], None]
-    ) -> None:
-        """Walk the loops of a comprehension; its names live in a scope of their own."""
+    def _comprehension(self, generators: list[ast.comprehension], scope: Scope) -> Iterator[Scope]:
+        """Return the walk through the loops of a comprehension; its names live in the scope it yields.
+
+        What the first loop goes through is evaluated at once, as Python does.
+        """
         inner = Scope({"__comprehension__": True}, parent=scope)
 
-        def walk(rest: list[ast.comprehension], outer: Scope) -> None:
-            if not rest:
-                emit(inner)
-                return
-            first = rest[0]
+        def walk(rest: list[ast.comprehension], items: Any) -> Iterator[Scope]:
+            first, *others = rest
             if first.is_async:
                 raise Refused("an async comprehension is not read", "Use a plain one.")
-            for item in self.iterate(self.value(first.iter, outer)):
+            for item in self.iterate(items):
                 self.budget.step()
                 self.bind(first.target, item, inner)
                 if all(self.truth(self.value(test, inner)) for test in first.ifs):
-                    walk(rest[1:], inner)
+                    if others:
+                        yield from walk(others, self.value(others[0].iter, inner))
+                    else:
+                        yield inner
 
-        walk(generators, scope)
+        return walk(generators, self.value(generators[0].iter, scope))
 
-    def _list_comp(self, node: ast.ListComp | ast.GeneratorExp | ast.SetComp, scope: Scope) -> Any:
+    def _list_comp(self, node: ast.ListComp | ast.SetComp, scope: Scope) -> Any:
         found: list[Any] = []
-
-        def emit(inner: Scope) -> None:
+        for inner in self._comprehension(node.generators, scope):
             found.append(self.value(node.elt, inner))
             if len(found) > self.budget.limits.items:
                 self.budget.made(len(found))
-
-        self._comprehension(node.generators, scope, emit)
         self.budget.made(len(found))
-        if isinstance(node, ast.GeneratorExp):
-            return iter(found)
         return set(map(self.hashable, found)) if isinstance(node, ast.SetComp) else found
+
+    def _generator_exp(self, node: ast.GeneratorExp, scope: Scope) -> Iterator[Any]:
+        """Return a generator of the host's own: each element is evaluated when it is asked for."""
+        walk = self._comprehension(node.generators, scope)
+        return (self.value(node.elt, inner) for inner in walk)
 
     def _dict_comp(self, node: ast.DictComp, scope: Scope) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
-
-        def emit(inner: Scope) -> None:
+        for inner in self._comprehension(node.generators, scope):
             found[self.hashable(self.value(node.key, inner))] = self.value(node.value, inner)
-
-        self._comprehension(node.generators, scope, emit)
         self.budget.made(len(found))
         return found
 
     def _call(self, node: ast.Call, scope: Scope) -> Any:
+        self.recorder.begun.add((node.lineno, node.col_offset))
         function = self.value(node.func, scope)
         if isinstance(function, values.Function) and function.name == "super" and not node.args:
             return self._super()
@@ -788,6 +849,11 @@ class Reader:
         raise TypeError(f"'{self.type_name(function)}' object is not callable")
 
     def _pass_over(self, function: values.Missing, args: Args) -> Any:
+        if function.path == "sys.stdout.write" and args and isinstance(args[0], str):
+            self.recorder.write(args[0])
+            return len(args[0])
+        if function.path in _QUIET:
+            return None
         if not function.harmless:
             raise Refused(
                 f"{function.path} is not read",
@@ -809,28 +875,120 @@ class Reader:
 
     def _call_text(self, function: values.UserFunction, args: Args, kwargs: Kwargs) -> Any:
         """Call a function of the text."""
-        if len(self._frames) >= self.budget.limits.call_depth:
-            raise Refused(
-                f"more than {self.budget.limits.call_depth} calls inside one another",
-                "Use a loop instead of recursion.",
-            )
         scope = Scope(parent=function.scope)
         bind_arguments(self, function, args, kwargs, scope.names)
-        self._frames.append((function, args[0] if args else None))
-        self.stack.append(function.line)
-        depth = len(self.stack)
-        try:
+        owner = args[0] if args else None
+        if function.yields:
+            return self._generator(function, owner, scope)
+        with self._frame(function, owner, function.line):
             if isinstance(function.body, ast.expr):
                 self.stack[-1] = function.body.lineno
                 return self.value(function.body, scope)
             signal = self.block(function.body, scope)
             return signal[1] if isinstance(signal, tuple) else None
+
+    @contextmanager
+    def _frame(self, function: values.UserFunction, owner: Any, line: int) -> Iterator[None]:
+        """Read inside a function of the text, at a line of it."""
+        if len(self._frames) >= self.budget.limits.call_depth:
+            raise Refused(
+                f"more than {self.budget.limits.call_depth} calls inside one another",
+                "Use a loop instead of recursion.",
+            )
+        self._frames.append((function, owner))
+        self.stack.append(line)
+        depth = len(self.stack)
+        try:
+            yield
         except BaseException as error:
             self._mark(error)
             raise
         finally:
             del self.stack[depth - 1 :]
             self._frames.pop()
+
+    # -- generators -------------------------------------------------------------------------------
+
+    def _generator(
+        self, function: values.UserFunction, owner: Any, scope: Scope
+    ) -> Generator[Any, None, Any]:
+        """Return a generator of the host's own that reads a function from yield to yield."""
+        assert isinstance(function.body, list)
+        walk, line = self._yielding(function.body, scope), function.line
+        while True:
+            held = [(wrapper, wrapper.enter()) for wrapper in function.wrappers]
+            try:
+                with self._frame(function, owner, line):
+                    try:
+                        item = next(walk)
+                    except StopIteration as end:
+                        return end.value[1] if isinstance(end.value, tuple) else None
+                    finally:
+                        line = self.stack[-1]
+            finally:
+                for wrapper, value in reversed(held):
+                    wrapper.leave(value)
+            yield item
+
+    def _yielding(self, statements: list[ast.stmt], scope: Scope) -> Generator[Any, None, Signal]:
+        """Do what `block` does, and yield what its statements yield."""
+        for statement in statements:
+            self.stack[-1] = statement.lineno
+            signal: Signal = None
+            if not self._yields(statement):
+                signal = self.statement(statement, scope)
+            elif type(statement) in YIELDING:
+                self.budget.step()
+                signal = yield from YIELDING[type(statement)](self, statement, scope)
+            else:
+                raise refuse_node(statement, *REFUSED["Yield"])
+            if signal is not None:
+                return signal
+        return None
+
+    def _yields(self, statement: ast.stmt) -> bool:
+        if statement not in self._yield_marks:
+            self._yield_marks[statement] = yields_in([statement])
+        return self._yield_marks[statement]
+
+    def _yield_value(self, node: ast.expr, scope: Scope) -> Generator[Any, None, Any]:
+        if isinstance(node, ast.Yield):
+            yield None if node.value is None else self.value(node.value, scope)
+            return None  # what send() would give: a text cannot call it
+        if isinstance(node, ast.YieldFrom):
+            yield from self.iterate(self.value(node.value, scope))
+            return None
+        return self.value(node, scope)
+
+    def _yield_expr(self, node: ast.Expr, scope: Scope) -> Generator[Any, None, Signal]:
+        yield from self._yield_value(node.value, scope)
+        return None
+
+    def _yield_if(self, node: ast.If, scope: Scope) -> Generator[Any, None, Signal]:
+        branch = node.body if self.truth(self.value(node.test, scope)) else node.orelse
+        return (yield from self._yielding(branch, scope))
+
+    def _yield_for(self, node: ast.For, scope: Scope) -> Generator[Any, None, Signal]:
+        for item in self.iterate(self.value(node.iter, scope)):
+            self.stack[-1] = node.lineno
+            self.bind(node.target, item, scope)
+            signal = yield from self._yielding(node.body, scope)
+            if signal == BREAK:
+                return None
+            if signal is not None and signal != CONTINUE:
+                return signal
+        return (yield from self._yielding(node.orelse, scope))
+
+    def _yield_while(self, node: ast.While, scope: Scope) -> Generator[Any, None, Signal]:
+        while True:
+            self.stack[-1] = node.lineno
+            if not self.truth(self.value(node.test, scope)):
+                return (yield from self._yielding(node.orelse, scope))
+            signal = yield from self._yielding(node.body, scope)
+            if signal == BREAK:
+                return None
+            if signal is not None and signal != CONTINUE:
+                return signal
 
     # -- helpers for the tables -------------------------------------------------------------------
 
@@ -839,7 +997,7 @@ class Reader:
         cls = (
             getattr(value, "user_class", None)
             if isinstance(value, torch.nn.Module)
-            else (value.cls if isinstance(value, values.Instance) else None)
+            else (value.cls if isinstance(value, (values.Instance, values.TextError)) else None)
         )
         found = cls.find(name) if cls is not None else None
         if found is None or not isinstance(found[0], values.UserFunction):
@@ -896,11 +1054,23 @@ class Reader:
     def _iterated_instance(self, value: values.Instance) -> Any:
         found = self.special(value, "__iter__")
         if found is not None:
-            return self._iterated(self.call(found, (), {}))
+            items = self.call(found, (), {})
+            if isinstance(items, values.Instance) and self.special(items, "__next__"):
+                return self._stepped(items)
+            return self._iterated(items)
         length, item = self.special(value, "__len__"), self.special(value, "__getitem__")
         if length is None or item is None:
             raise TypeError(f"'{value.cls.name}' object is not iterable")
         return (self.call(item, (place,), {}) for place in range(self.call(length, (), {})))
+
+    def _stepped(self, value: values.Instance) -> Iterator[Any]:
+        """Yield what the text's own ``__next__`` returns until it raises StopIteration."""
+        while True:
+            try:
+                item = self.call(self.special(value, "__next__"), (), {})
+            except StopIteration:
+                return
+            yield item
 
     def type_name(self, value: Any) -> str:
         """Return the name of a value's type as error messages write it."""
@@ -997,6 +1167,42 @@ def _refuse_missing(
             )
 
 
+def _is_fallback(handler: ast.ExceptHandler) -> bool:
+    """Whether it catches a failed import and puts something in its place."""
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    caught = {one.id for one in kinds if isinstance(one, ast.Name)}
+    binds = (ast.Assign, ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
+    return bool(caught & {"ImportError", "ModuleNotFoundError", "Exception"}) and any(
+        isinstance(one, binds) for one in handler.body
+    )
+
+
+def yields_in(statements: list[ast.stmt]) -> bool:
+    """Whether there is a yield among statements, those of functions defined in them left out.
+
+    >>> yields_in(ast.parse("for n in x: yield n").body)
+    True
+    >>> yields_in(ast.parse("def f(): yield 1").body)
+    False
+    """
+    todo: list[ast.AST] = list(statements)
+    while todo:
+        node = todo.pop()
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)):
+            todo.extend(ast.iter_child_nodes(node))
+    return False
+
+
+#: Statements that may hold a yield.
+YIELDING: dict[type[ast.AST], Callable[[Reader, Any, Scope], Generator[Any, None, Signal]]] = {
+    ast.Expr: Reader._yield_expr,
+    ast.If: Reader._yield_if,
+    ast.For: Reader._yield_for,
+    ast.While: Reader._yield_while,
+}
+
 STATEMENTS: dict[type[ast.AST], Callable[[Reader, Any, Scope], Signal]] = {
     ast.Expr: Reader._expr,
     ast.Assign: Reader._assign,
@@ -1042,7 +1248,7 @@ EXPRESSIONS: dict[type[ast.AST], Callable[[Reader, Any, Scope], Any]] = {
     ast.JoinedStr: Reader._joined,
     ast.ListComp: Reader._list_comp,
     ast.SetComp: Reader._list_comp,
-    ast.GeneratorExp: Reader._list_comp,
+    ast.GeneratorExp: Reader._generator_exp,
     ast.DictComp: Reader._dict_comp,
     ast.Call: Reader._call,
 }

@@ -12,7 +12,7 @@ from torch import nn
 
 from convt_trace.snippet import values
 from convt_trace.snippet.bounds import handed, itemsize_of, shape_of, size_of, tensors_in
-from convt_trace.snippet.classes import bound
+from convt_trace.snippet.classes import bound, set_property
 from convt_trace.snippet.errors import Refused
 from convt_trace.snippet.torch_names import grown, padded, patches, pool
 from convt_trace.snippet.values import Action, Args, Kwargs, names_in
@@ -221,6 +221,24 @@ def _draws(cls: type) -> bool:
 
 
 def call_module(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -> Any:
+    """Call a module with its hooks: all of them are functions of the text, run by the reader."""
+    hooks = module.__dict__.get(_HOOKS)
+    if not hooks:
+        return _call_forward(reader, module, args, kwargs)
+    for kind, function in list(hooks.values()):
+        if kind == "pre":
+            changed = reader.call(function, (module, args), {})
+            if changed is not None:
+                args = changed if isinstance(changed, tuple) else (changed,)
+    result = _call_forward(reader, module, args, kwargs)
+    for kind, function in list(hooks.values()):
+        if kind == "post":
+            changed = reader.call(function, (module, args, result), {})
+            result = result if changed is None else changed
+    return result
+
+
+def _call_forward(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -> Any:
     """Call a module: the text's ``forward`` by the reader, torch's own layers by torch."""
     reader.recorder.called(module)
     if isinstance(module, Shell):
@@ -233,6 +251,7 @@ def call_module(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -
 
 def call_base(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -> Any:
     """Call the torch layer, under a class of the text or not."""
+    reader.recorder.called(module)  # layer.forward(x) comes straight here
     cls = _torch_class(module)
     if "_modules" not in module.__dict__:
         raise AttributeError(f"'{reader.type_name(module)}' object has no attribute '_modules'")
@@ -254,7 +273,7 @@ def call_base(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -> 
 
 
 def _run(module: nn.Module, args: Args, kwargs: Kwargs) -> Any:
-    # Not module(...): hooks of a text are refused, and only torch's own weight_norm has one.
+    # The only hooks that torch sees here are those of its own weight_norm.
     return module(*args, **kwargs)
 
 
@@ -380,6 +399,10 @@ def base_attribute(reader: Reader, module: nn.Module, name: str) -> Any:
             return module.__dict__[name]
         if name == "training":
             return True
+    if name in ("_modules", "_parameters", "_buffers"):
+        raise Refused(
+            f"a module's {name}", f"Use named_{name.strip('_').replace('modules', 'children')}()."
+        )
     if name == "__dict__":
         raise Refused("a module's __dict__", "Use named_parameters().")
     raise AttributeError(f"'{reader.type_name(module)}' object has no attribute '{name}'")
@@ -399,9 +422,8 @@ def put_attribute(reader: Reader, module: nn.Module, name: str, value: Any) -> N
             and isinstance(found[0], values.Decorated)
             and found[0].kind == "property"
         ):
-            raise AttributeError(
-                f"property '{name}' of '{module.user_class.name}' object has no setter"
-            )
+            set_property(reader, found[0], module, module.user_class.name, name, value)
+            return
     own = held.setdefault("own", {})
     if isinstance(value, nn.Parameter):
         _forget(module, name, "_parameters")
@@ -502,8 +524,61 @@ def _stays(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
     return args[0]
 
 
+_HOOKS = "hooks_of_the_text"
+
+
+class Hook(values.Own):
+    """What ``register_forward_hook`` returns: it can be taken off again."""
+
+    def __init__(self, hooks: dict[Any, Any]):
+        self.hooks = hooks
+
+
+def _hook(kind: str) -> Action:
+    def act(reader: Reader, args: Args, kwargs: Kwargs) -> Hook:
+        if kwargs:
+            raise Refused(f"a hook with {next(iter(kwargs))}=", "Leave that argument out.")
+        module, function = args
+        hooks = module.__dict__.setdefault(_HOOKS, {})
+        hook = Hook(hooks)
+        hooks[hook] = (kind, function)
+        return hook
+
+    return act
+
+
+def _remove_hook(reader: Reader, args: Args, kwargs: Kwargs) -> None:
+    args[0].hooks.pop(args[0], None)
+
+
+HOOK_METHODS: dict[str, Action] = {"remove": _remove_hook}
+
+
 def _refuse_hook(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
-    raise Refused("a hook", "Call the parts one by one and print between them.")
+    raise Refused(
+        "a hook on the backward pass", "Call backward() and print the .grad of what is of interest."
+    )
+
+
+def _walked(group: str, what: str) -> Action:
+    """Return an entry for ``get_submodule("a.b")`` and its like: names are looked up in tables."""
+
+    def act(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
+        owner, target = args[0], args[1] if len(args) > 1 else kwargs["target"]
+        if not isinstance(target, str):
+            raise TypeError("the target must be a string")
+        *path, last = target.split(".")
+        for step in path:
+            if step not in owner._modules:
+                raise AttributeError(f"{owner._get_name()} has no attribute `{step[:60]}`")
+            owner = owner._modules[step]
+        if not target and group == "_modules":
+            return owner
+        if last not in owner.__dict__[group]:
+            raise AttributeError(f"{owner._get_name()} has no {what} `{last[:60]}`")
+        return owner.__dict__[group][last]
+
+    return act
 
 
 def _register_buffer(reader: Reader, args: Args, kwargs: Kwargs) -> None:
@@ -585,10 +660,13 @@ _METHODS: dict[str, Action] = {
     "add_module": _add_module,
     "register_module": _add_module,
     "load_state_dict": _load,
-    "register_forward_hook": _refuse_hook,
-    "register_forward_pre_hook": _refuse_hook,
+    "register_forward_hook": _hook("post"),
+    "register_forward_pre_hook": _hook("pre"),
     "register_backward_hook": _refuse_hook,
     "register_full_backward_hook": _refuse_hook,
+    "get_submodule": _walked("_modules", "attribute"),
+    "get_parameter": _walked("_parameters", "attribute"),
+    "get_buffer": _walked("_buffers", "attribute"),
     "_get_name": lambda reader, args, kwargs: reader.type_name(args[0]),
     "__init__": lambda reader, args, kwargs: init_base(reader, args[0], args[1:], kwargs),
     "__len__": lambda reader, args, kwargs: len(args[0]._modules),
@@ -608,6 +686,7 @@ def _extend(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
 
 def _insert(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     owner, place, module = args
+    place = operator.index(place)
     children = list(owner._modules.values())
     children.insert(place, module)
     owner._modules.clear()
@@ -615,11 +694,38 @@ def _insert(reader: Reader, args: Args, kwargs: Kwargs) -> None:
         add_module(reader, owner, str(number), one)
 
 
+def _update(reader: Reader, args: Args, kwargs: Kwargs) -> None:
+    owner, more = args
+    if isinstance(more, nn.ModuleDict):
+        more = more._modules
+    pairs = (
+        more.items()
+        if isinstance(more, dict)
+        else map(tuple, map(reader.iterate, reader.iterate(more)))
+    )
+    for name, one in pairs:
+        add_module(reader, owner, name, one)
+
+
+def _pop(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
+    owner, place = args
+    if not isinstance(place, int):
+        raise Refused("pop of several layers", "Use del.")
+    held = owner[place]
+    del owner[place]
+    return held
+
+
 _CONTAINER_METHODS: list[tuple[Any, dict[str, Action]]] = [
-    ((nn.Sequential, nn.ModuleList), {"append": _append, "extend": _extend, "insert": _insert}),
+    (
+        (nn.Sequential, nn.ModuleList),
+        {"append": _append, "extend": _extend, "insert": _insert, "pop": _pop},
+    ),
     (
         nn.ModuleDict,
         {
+            "update": _update,
+            "pop": lambda r, a, k: a[0]._modules.pop(a[1]),
             "keys": lambda r, a, k: list(a[0]._modules),
             "values": lambda r, a, k: list(a[0]._modules.values()),
             "items": lambda r, a, k: list(a[0]._modules.items()),

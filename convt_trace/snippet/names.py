@@ -7,6 +7,7 @@ aliases to places in the table, or to a placeholder for what is not read.
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,10 @@ from torch.nn import grad
 
 from convt_trace.snippet import values
 from convt_trace.snippet.bounds import handed
-from convt_trace.snippet.classes import dataclass, field
+from convt_trace.snippet.classes import as_dict, as_tuple, dataclass, field, fields, replaced
 from convt_trace.snippet.errors import Refused
-from convt_trace.snippet.layers import layer_types
+from convt_trace.snippet.layers import HOOK_METHODS, Hook, layer_types
+from convt_trace.snippet.library_names import PARSER_METHODS, Parser, library_table
 from convt_trace.snippet.numpy_names import (
     ARRAY_PROPERTIES,
     array_methods,
@@ -28,7 +30,13 @@ from convt_trace.snippet.numpy_names import (
     numpy_table,
 )
 from convt_trace.snippet.optimizers import METHODS as OPTIMIZER_METHODS
-from convt_trace.snippet.optimizers import Optimizer, optimizers
+from convt_trace.snippet.optimizers import (
+    SCHEDULE_METHODS,
+    Optimizer,
+    Schedule,
+    optimizers,
+    schedules,
+)
 from convt_trace.snippet.python_names import (
     ERRORS,
     NEVER,
@@ -66,6 +74,8 @@ _ASSUMED = {
 }  # fmt: skip
 _CANONICAL = {"torch": "torch", "nn": "torch.nn", "np": "numpy", "numpy": "numpy"}
 
+#: Of spectral_norm's power iteration, which runs at each call.
+_MOST_ITERATIONS = 50
 #: Random functions of torch: reading them counts as a draw.
 _DRAWING = names_in("""rand randn randint randperm normal bernoulli multinomial rand_like randn_like
 dropout""")
@@ -187,10 +197,12 @@ def _set_printoptions(reader: Reader, args: Args, kwargs: Kwargs) -> None:
 
 def _grad_mode(name: str, enabled: bool) -> Action:
     def act(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
-        on = bool(args[0]) if name == "set_grad_enabled" and args else enabled
+        switch = name == "set_grad_enabled"  # works from where it is called, with or without with
+        on = reader.truth(args[0] if args else kwargs.get("mode")) if switch else enabled
+        called = torch.is_grad_enabled()
 
         def enter() -> bool:
-            before = torch.is_grad_enabled()
+            before = called if switch else torch.is_grad_enabled()
             torch.set_grad_enabled(on)
             return before
 
@@ -198,7 +210,7 @@ def _grad_mode(name: str, enabled: bool) -> Action:
             torch.set_grad_enabled(before)
 
         context = values.Context(name, enter, leave)
-        if name == "set_grad_enabled":
+        if switch:
             torch.set_grad_enabled(on)
         elif args and isinstance(args[0], values.UserFunction):
             args[0].wrappers = (context, *args[0].wrappers)
@@ -225,13 +237,30 @@ def _weight_norm(function: Callable[..., Any]) -> Action:
 
         layer = args[0]
         if not isinstance(layer, (*CONVOLUTIONS, nn.Linear)) or is_shell(layer):
-            raise Refused("weight_norm of this layer", "Use it on a convolution.")
+            raise Refused(f"{function.__name__} of this layer", "Use it on a convolution.")
         reader.budget.tensor(layer.weight.numel() * 2)
         rest = tuple(handed(reader, one) for one in args[1:])
+        named = {name: handed(reader, one) for name, one in kwargs.items()}
+        if any(isinstance(one, int) and one > _MOST_ITERATIONS for one in [*rest, *named.values()]):
+            raise Refused(f"{function.__name__} of so many iterations", "Use fewer.")
         reader.recorder.budget.steps += 1
-        return function(layer, *rest, **{k: handed(reader, v) for k, v in kwargs.items()})
+        return function(layer, *rest, **named)
 
     return act
+
+
+def _as_it_is(name: str) -> Action:
+    """Return a call that gives back the model it gets: compiled or not, it computes the same."""
+
+    def act(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
+        reader.note(f"{name} is passed over: what it gets runs as it is")
+        return args[0] if args else values.Function(name, act)
+
+    return act
+
+
+def _fork_rng(reader: Reader, args: Args, kwargs: Kwargs) -> values.Context:
+    return values.Context("fork_rng", torch.get_rng_state, torch.set_rng_state)
 
 
 def _vector(function: Callable[..., Any]) -> Action:
@@ -281,7 +310,7 @@ def _specials() -> dict[str, Any]:
         "calculate_gain", action(nn.init.calculate_gain, like_inputs)
     )
     functions: dict[str, Action] = {
-        **optimizers(),
+        **optimizers(), **schedules(),
         "torch.autograd.grad": _grad,
         "torch.manual_seed": _manual_seed, "torch.random.manual_seed": _manual_seed,
         "torch.seed": _fresh_seed,
@@ -301,6 +330,14 @@ def _specials() -> dict[str, Any]:
             torch.nn.utils.parametrizations.weight_norm
         ),
         "torch.nn.utils.remove_weight_norm": _weight_norm(torch.nn.utils.remove_weight_norm),
+        "torch.nn.utils.spectral_norm": _drawing(_weight_norm(torch.nn.utils.spectral_norm)),
+        "torch.nn.utils.parametrizations.spectral_norm": _drawing(
+            _weight_norm(torch.nn.utils.parametrizations.spectral_norm)
+        ),
+        "torch.nn.utils.remove_spectral_norm": _weight_norm(torch.nn.utils.remove_spectral_norm),
+        "torch.random.fork_rng": _fork_rng,
+        **{f"torch.{name}": _as_it_is(f"torch.{name}")
+           for name in ("compile", "jit.script", "jit.trace", "jit.ignore", "jit.unused")},
         "torch.nn.utils.parameters_to_vector": _vector(torch.nn.utils.parameters_to_vector),
         "torch.nn.utils.clip_grad_norm_": _vector(torch.nn.utils.clip_grad_norm_),
         "torch.autograd.Variable": action(torch.autograd.Variable, like_inputs),
@@ -308,6 +345,8 @@ def _specials() -> dict[str, Any]:
         "torch.testing.assert_close": action(torch.testing.assert_close, leaf_sized),
         "torch.get_num_threads": lambda r, a, k: 2,
         "dataclasses.dataclass": dataclass, "dataclasses.field": field,
+        "dataclasses.asdict": as_dict, "dataclasses.astuple": as_tuple,
+        "dataclasses.replace": replaced, "dataclasses.fields": fields,
         "tqdm.auto.tqdm": lambda r, a, k: a[0],
     }  # fmt: skip
     for name in names_in(
@@ -354,7 +393,7 @@ _SAME = {
 @cache
 def table() -> dict[str, Any]:
     """Return the whole table."""
-    names: dict[str, Any] = {**python_table(), **torch_table(), **numpy_table()}
+    names: dict[str, Any] = {**python_table(), **library_table(), **torch_table(), **numpy_table()}
     names.update(layer_types())
     names.update(_specials())
     for name in _DRAWING:
@@ -428,10 +467,20 @@ def _is_harmless(path: str) -> bool:
     return any(".".join(parts[: place + 1]) in HARMLESS for place in range(len(parts)))
 
 
+def _refuse_import(reader: Reader, path: str) -> None:
+    """Raise as Python does where a text says what to do without a package."""
+    top = path.split(".")[0]
+    known = path in modules() or _is_harmless(path) or top in sys.stdlib_module_names
+    if reader.has_fallback and top and not known and top not in ("torch", "numpy"):
+        reader.note(f"{top} is not here: read with what the text does without it")
+        raise ModuleNotFoundError(f"No module named '{top}'")
+
+
 def import_module(reader: Reader, path: str, alias: str | None, scope: Scope) -> None:
     """Do ``import path as alias``."""
     top = path.split(".")[0]
     known = path in modules()
+    _refuse_import(reader, path)
     if alias is None:
         target: Any = (
             values.Namespace(top) if top in modules() else values.Missing(top, _is_harmless(path))
@@ -446,6 +495,7 @@ def import_module(reader: Reader, path: str, alias: str | None, scope: Scope) ->
 
 def import_name(reader: Reader, path: str, name: str, alias: str | None, scope: Scope) -> None:
     """Do ``from path import name as alias``."""
+    _refuse_import(reader, path)
     if name == "*":
         _import_all(reader, path, scope)
         return
@@ -501,6 +551,8 @@ def type_of(reader: Reader, value: Any) -> Any:
     if isinstance(value, nn.Module):
         cls = getattr(value, "user_class", None)
         return cls if cls is not None else _types().get(type(value), _plain_type(type(value)))
+    if isinstance(value, values.Partial):
+        return table()["functools.partial"]
     if isinstance(value, values.Own):
         name = reader.type_name(value)
         return values.Type(name, _no_type, (), f"<class '{name}'>")
@@ -540,6 +592,9 @@ def _method_tables() -> list[tuple[Any, dict[str, Action]]]:
         ),
         (np.random.Generator, generator_methods()),
         (Optimizer, OPTIMIZER_METHODS),
+        (Hook, HOOK_METHODS),
+        (Schedule, SCHEDULE_METHODS),
+        (Parser, PARSER_METHODS),
         (torch.Generator, {"manual_seed": _seed_generator}),
         (torch.Size, {"numel": lambda r, a, k: a[0].numel(), "index": plain(_size_index)}),
         (torch.autograd.graph.Node, {"name": lambda r, a, k: a[0].name()}),
@@ -611,4 +666,13 @@ PROPERTIES: list[tuple[Any, dict[str, Callable[[Any], Any]]]] = [
     (slice, {"start": lambda x: x.start, "stop": lambda x: x.stop, "step": lambda x: x.step}),
     (BaseException, {"args": lambda x: x.args, "message": lambda x: str(x)}),
     (torch.autograd.graph.Node, {"next_functions": lambda x: ()}),
+    (Optimizer, {"param_groups": lambda x: x.groups}),
+    (
+        values.Partial,
+        {
+            "func": lambda x: x.function,
+            "args": lambda x: x.args,
+            "keywords": lambda x: dict(x.kwargs),
+        },
+    ),
 ]

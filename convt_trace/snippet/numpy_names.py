@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -254,6 +255,33 @@ def _set_printoptions(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     np.set_printoptions(**kwargs)
 
 
+def _ndindex(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
+    shape = handed(reader, args[0] if len(args) == 1 else args)
+    sizes = [int(one) for one in (shape if isinstance(shape, (tuple, list)) else [shape])]
+    reader.budget.made(sum(abs(one) for one in sizes))
+    return itertools.product(*map(range, sizes))
+
+
+def _ndenumerate(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
+    array = np.asarray(handed(reader, args[0]))
+    return ((place, array[place]) for place in np.ndindex(array.shape))
+
+
+def _array_text(reader: Reader, args: Args, kwargs: Kwargs) -> str:
+    """``np.array2string`` with plain settings, of an array that may be printed."""
+    from convt_trace.snippet.formatting import to_str
+
+    allowed = {"precision", "separator", "suppress_small", "prefix", "max_line_width"}
+    if not isinstance(args[0], np.ndarray) or len(args) > 1 or not set(kwargs) <= allowed:
+        raise Refused("np.array2string with such arguments", "Use print().")
+    to_str(reader, args[0])  # counts what is to be written
+    given: dict[str, Any] = {name: handed(reader, one) for name, one in kwargs.items()}
+    if not all(one is None or len(str(one)) < 20 for one in given.values()):
+        raise Refused("np.array2string with such arguments", "Use print().")
+    given["precision"] = min(given.get("precision") or 8, 30)
+    return np.array2string(args[0], **given)
+
+
 def numpy_table() -> dict[str, Any]:
     """Return the dotted names of numpy's functions, types and constants."""
     table: dict[str, Any] = {}
@@ -287,6 +315,9 @@ def numpy_table() -> dict[str, Any]:
     table["numpy.dtype"] = values.Function("numpy.dtype", np_action(np.dtype, like_inputs))
     for name in ("pi", "e", "inf", "nan", "newaxis"):
         table[f"numpy.{name}"] = getattr(np, name)
+    table["numpy.ndindex"] = values.Function("numpy.ndindex", _ndindex)
+    table["numpy.ndenumerate"] = values.Function("numpy.ndenumerate", _ndenumerate)
+    table["numpy.array2string"] = values.Function("numpy.array2string", _array_text)
     table["numpy.set_printoptions"] = values.Function("numpy.set_printoptions", _set_printoptions)
     table["numpy.random.seed"] = values.Function("numpy.random.seed", _seed)
     table["numpy.random.default_rng"] = values.Function("numpy.random.default_rng", _default_rng)

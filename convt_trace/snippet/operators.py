@@ -144,6 +144,8 @@ def _bound_repeat(reader: Reader, left: Any, right: Any) -> None:
 def comparable(reader: Reader, compare: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
     """Return a comparison; those of tensors are element by element."""
     found = _special(reader, compare.__name__.strip("_"), left, right)
+    if found is None and compare in (operator.eq, operator.ne):
+        found = _same_fields(reader, compare, left, right)
     if found is not None:
         return found[0]
     if isinstance(left, ARRAYS) or isinstance(right, ARRAYS):
@@ -160,6 +162,15 @@ def comparable(reader: Reader, compare: Callable[[Any, Any], Any], left: Any, ri
         return compare is operator.eq
     comparable_size(reader, left, right)
     return compare(left, right)
+
+
+def _same_fields(
+    reader: Reader, compare: Callable[[Any, Any], Any], left: Any, right: Any
+) -> tuple[bool] | None:
+    from convt_trace.snippet.classes import same
+
+    found = same(reader, left, right)
+    return found if found is None or compare is operator.eq else (not found[0],)
 
 
 def _same_type(left: Any, right: Any) -> bool:

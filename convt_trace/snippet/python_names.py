@@ -178,7 +178,9 @@ def _filled(reader: Reader, result: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _default_dict(reader: Reader, factory: Any = None, *args: Any) -> Any:
-    return _filled(reader, collections.defaultdict(factory), *args)  # called by the reader only
+    made: Any = collections.defaultdict()
+    made.default_factory = factory  # set later, as it need not be callable: the reader calls it
+    return _filled(reader, made, *args)
 
 
 def _enumerate(reader: Reader, value: Any, start: Any = 0) -> Iterator[Any]:
@@ -191,14 +193,14 @@ def _zip(reader: Reader, *args: Any, strict: bool = False) -> Iterator[Any]:
 
 def _map(reader: Reader, function: Any, *args: Any) -> Iterator[Any]:
     rows = zip(*(reader.iterate(one) for one in args))
-    return iter([reader.call(function, row, {}) for row in rows])
+    return (reader.call(function, row, {}) for row in rows)
 
 
 def _filter(reader: Reader, function: Any, value: Any) -> Iterator[Any]:
     def wanted(one: Any) -> bool:
         return reader.truth(one if function is None else reader.call(function, (one,), {}))
 
-    return iter([one for one in reader.iterate(value) if wanted(one)])
+    return (one for one in reader.iterate(value) if wanted(one))
 
 
 def _sum(reader: Reader, value: Any, start: Any = 0) -> Any:
@@ -235,11 +237,26 @@ def _sorted(reader: Reader, value: Any, *, key: Any = None, reverse: Any = False
     items = _list(reader, value)
     keys = items if key is None else [reader.call(key, (one,), {}) for one in items]
     comparable_size(reader, keys)
+    if any(reader.special(one, "__lt__") for one in keys):
+        return [items[place] for place in _by_own_order(reader, keys, bool(reverse))]
     for one in keys:
         if not isinstance(one, (int, float, str, tuple, list, np.generic, torch.Tensor)):
             raise TypeError(f"'<' not supported between instances of '{reader.type_name(one)}'")
     order = sorted(range(len(items)), key=keys.__getitem__, reverse=bool(reverse))
     return [items[place] for place in order]
+
+
+def _by_own_order(reader: Reader, keys: list[Any], reverse: bool) -> list[int]:
+    """Return the order of keys whose class says which is less."""
+    from convt_trace.snippet.operators import comparable
+
+    def compare(left: int, right: int) -> int:
+        def less(a: int, b: int) -> bool:
+            return reader.truth(comparable(reader, operator.lt, keys[a], keys[b]))
+
+        return -1 if less(left, right) else int(less(right, left))
+
+    return sorted(range(len(keys)), key=functools.cmp_to_key(compare), reverse=reverse)
 
 
 def _reversed(reader: Reader, value: Any) -> Iterator[Any]:
@@ -286,11 +303,21 @@ def _divmod(reader: Reader, left: Any, right: Any) -> Any:
     return binary(reader, ast.FloorDiv, left, right), binary(reader, ast.Mod, left, right)
 
 
-def _iter(reader: Reader, value: Any) -> Iterator[Any]:
+def _iter(reader: Reader, value: Any, *last: Any) -> Iterator[Any]:
+    if last:
+        raise Refused("iter() with two arguments", "Use a while loop.")
     return reader.iterate(value)
 
 
 def _next(reader: Reader, value: Any, *default: Any) -> Any:
+    found = reader.special(value, "__next__")
+    if found is not None:
+        try:
+            return reader.call(found, (), {})
+        except StopIteration:
+            if default:
+                return default[0]
+            raise
     if not isinstance(value, Iterator):
         raise TypeError(f"'{reader.type_name(value)}' object is not an iterator")
     return next(value, *default)
@@ -304,8 +331,11 @@ def _isinstance(reader: Reader, value: Any, kinds: Any) -> bool:
             value.cls if isinstance(value, values.Instance) else getattr(value, "user_class", None)
         )
         return isinstance(cls, values.UserClass) and cls.is_a(kinds)
+    if isinstance(kinds, values.Type) and isinstance(value, values.TextError):
+        return issubclass(values.error_class(value), kinds.types)
     if isinstance(kinds, values.Type):
-        return isinstance(value, kinds.types) and not isinstance(value, values.Own)
+        own = isinstance(value, values.Own) and not isinstance(value, values.Partial)
+        return isinstance(value, kinds.types) and not own
     if isinstance(kinds, values.Missing):
         return False
     raise TypeError("isinstance() arg 2 must be a type or a tuple of types")
@@ -364,6 +394,12 @@ def _setattr(reader: Reader, value: Any, name: Any, new: Any) -> None:
     if not isinstance(name, str):
         raise TypeError("attribute name must be string")
     attributes.put(reader, value, name, new)
+
+
+def _vars(reader: Reader, value: Any) -> dict[str, Any]:
+    if not isinstance(value, values.Instance):
+        raise Refused("vars() of that", "Use the attributes.")
+    return value.names
 
 
 def _callable(reader: Reader, value: Any) -> bool:
@@ -451,7 +487,7 @@ NEVER = {
     "eval": "Write the expression itself.", "exec": "Write the statements themselves.",
     "compile": "Write the code itself.", "open": "Write the numbers into the text.",
     "input": "Write the value into the text.", "__import__": "Leave it out.",
-    "globals": "Use the names.", "locals": "Use the names.", "vars": "Use the attributes.",
+    "globals": "Use the names.", "locals": "Use the names.",
     "dir": "Leave it out.", "breakpoint": "Leave it out.", "help": "Leave it out.",
     "memoryview": "Use a tensor.", "bytearray": "Use a tensor.", "delattr": "Use del.",
     "hash": "Compare with ==.", "__builtins__": "Leave it out.",
@@ -537,14 +573,17 @@ def _product(reader: Reader, *args: Any, repeat: Any = 1) -> Iterator[Any]:
 
 
 def _chain(reader: Reader, *args: Any) -> Iterator[Any]:
-    return iter([one for part in args for one in reader.iterate(part)])
+    return (one for part in args for one in reader.iterate(part))
 
 
 def _deepcopy(reader: Reader, value: Any) -> Any:
     if isinstance(value, torch.nn.Module):
         for parameter in [*value.parameters(), *value.buffers()]:
             reader.budget.tensor(parameter.numel(), parameter.element_size())
-    elif isinstance(value, (torch.Tensor, np.ndarray)):
+        made = copy.deepcopy(value)
+        reader.recorder.copied(value, made)
+        return made
+    if isinstance(value, (torch.Tensor, np.ndarray)):
         reader.budget.tensor(size_of(value), 8)
     else:
         reader.budget.made(leaves(value))
@@ -557,13 +596,32 @@ def _copy(reader: Reader, value: Any) -> Any:
     return copy.copy(value) if not isinstance(value, values.Own) else value
 
 
-def _named_tuple(reader: Reader, name: Any, fields: Any) -> Any:
-    names = fields.replace(",", " ").split() if isinstance(fields, str) else list(fields)
+def named_tuple(reader: Reader, name: Any, fields: Any, defaults: Any = ()) -> values.Type:
+    """``collections.namedtuple``; the defaults by name, or those of the last fields."""
+    names = fields.replace(",", " ").split() if isinstance(fields, str) else _list(reader, fields)
     if len(names) > 50 or not all(str(one).isidentifier() for one in [name, *names]):
         raise Refused("a namedtuple of such names", "Use a class.")
-    cls = values.UserClass(str(name), (), {}, reader.stack[-1])
-    cls.fields = [(one, ...) for one in names]
-    return cls
+    for one in names:
+        if one.startswith("_"):
+            raise ValueError(f"Field names cannot start with an underscore: {one!r}")
+    # Not collections.namedtuple: it compiles a text that it puts together from the names.
+    last = dict(zip(names[::-1], list(defaults)[::-1]))
+    start = dict(defaults) if isinstance(defaults, dict) else last
+    made = type(str(name), (tuple,), {"_fields": tuple(names), "__module__": "__main__"})
+
+    def make(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
+        given = dict(zip(names, args))
+        for one in kwargs:
+            if one not in names or one in given:
+                raise TypeError(f"{name}.__new__() got an unexpected keyword argument '{one}'")
+        given = {**start, **given, **kwargs}
+        missing = [one for one in names if one not in given]
+        if missing or len(args) > len(names):
+            count = f"{len(names) + 1} positional arguments but {len(args) + 1} were given"
+            raise TypeError(f"{name}.__new__() takes {count}")
+        return made(given[one] for one in names)
+
+    return values.Type(str(name), make, (made,), f"<class '__main__.{name}'>")
 
 
 def _time(reader: Reader) -> float:
@@ -605,10 +663,10 @@ def python_table() -> dict[str, Any]:
         "math.factorial": _whole(math.factorial, 400), "math.comb": _whole(math.comb, 1000),
         "math.perm": _whole(math.perm, 400), "math.gcd": _whole(math.gcd, 2**63),
         "math.lcm": _whole(math.lcm, 2**63), "math.isqrt": _whole(math.isqrt, 2**63),
-        "functools.partial": _partial, "functools.reduce": _reduce, "functools.wraps": _wraps,
-        "itertools.product": _product, "itertools.chain": _chain,
+        "functools.reduce": _reduce, "functools.wraps": _wraps,
+        "itertools.product": _product, "itertools.chain": _chain, "builtins.vars": _vars,
         "collections.OrderedDict": _ordered_dict, "collections.defaultdict": _default_dict,
-        "collections.namedtuple": _named_tuple, "collections.Counter": _counter,
+        "collections.namedtuple": named_tuple, "collections.Counter": _counter,
         "collections.deque": _deque,
         "copy.deepcopy": _deepcopy, "copy.copy": _copy,
         "time.time": _time, "time.perf_counter": _time, "time.monotonic": _time,
@@ -618,11 +676,15 @@ def python_table() -> dict[str, Any]:
         "random.shuffle": _shuffle,
     }  # fmt: skip
     table.update((name, values.Function(name, plain(function))) for name, function in own.items())
+    table["functools.partial"] = values.Type(
+        "functools.partial", plain(_partial), (values.Partial,), "<class 'functools.partial'>"
+    )
     for name in ("pi", "e", "inf", "nan", "tau"):
         table[f"math.{name}"] = getattr(math, name)
     for name, types in {
         "collections.OrderedDict": (collections.OrderedDict,),
         "collections.deque": (collections.deque,),
+        "itertools.chain": (),
     }.items():
         table[name] = values.Type(name, table[name].action, types, f"<class '{name}'>")
     return table

@@ -117,7 +117,7 @@ class Recorder:
         self.constructed_at: dict[int, tuple[int, int]] = {}
         self.alive: list[torch.nn.Module] = []
         self.ran: set[tuple[int, int]] = set()
-        self.lines_run: set[int] = set()
+        self.begun: set[tuple[int, int]] = set()  # where calls stand whose evaluation began
         self._arrays: dict[bytes, int] = {}
         self._before_backward = 0
         self._inputs_wanted: list[torch.Tensor] = []
@@ -157,6 +157,12 @@ class Recorder:
         if id(module) in self.constructed_at:
             self.ran.add(self.constructed_at[id(module)])
 
+    def copied(self, module: torch.nn.Module, copy: torch.nn.Module) -> None:
+        """Remember that layers were copied: where a copy runs, what the text wrote down runs."""
+        for one, other in zip(module.modules(), copy.modules()):
+            if id(one) in self.constructed_at:
+                self.constructed(other, *self.constructed_at[id(one)])
+
     # -- convolutions -----------------------------------------------------------------------------
 
     @contextmanager
@@ -189,7 +195,6 @@ class Recorder:
         """Keep one convolution that ran."""
         budget, dims = self.budget, int(op[-2])
         budget.calls += 1
-        self.lines_run.add(reader.stack[-1])
         if budget.calls > budget.limits.calls:
             raise Refused(
                 f"more than {budget.limits.calls} convolutions", "Shorten the loop that calls them."

@@ -19,7 +19,7 @@ from convt_trace.snippet.errors import Refused, SnippetError
 from convt_trace.snippet.interpreter import Reader
 from convt_trace.snippet.limits import Budget, Limits
 from convt_trace.snippet.pyrandom import SAMPLE_SEED
-from convt_trace.snippet.reading import Run
+from convt_trace.snippet.reading import Definition, Run
 from convt_trace.snippet.recording import Event, Recorder
 
 #: Python frames that the deepest text may use: nesting times calls, a few frames each.
@@ -96,22 +96,33 @@ def _attempt(
     reader.random.numpy.seed(seed)
     torch.set_default_dtype(torch.float32)
     torch.set_printoptions(profile="default", sci_mode=None)
+    left: tuple[Definition, ...] | None = None
     with warnings.catch_warnings(), torch.enable_grad():
         warnings.simplefilter("ignore")
         try:
             reader.run(tree)
-            _definitions(reader, tree, source, run)
+            left = definitions(reader, tree, source)
+            _definitions(reader, tree, source, run, left)
         except BaseException as error:
             error.__traceback__ = None  # it holds everything that the text made
             reader.top.names.clear()
-            send(("error", explained(error, reader)))
-            send(("definitions", definitions(reader, tree, source)))
+            told = explained(error, reader)
+            send(("error", told))
+            # Where the text itself was read to its end, a run of our own failed: with another
+            # input, what nothing calls may still run.
+            ended = definitions(reader, tree, source, told[3]) if left is None else left
+            send(("definitions", ended))
     return reader
 
 
-def _definitions(reader: Reader, tree: ast.Module, source: str, run: Run | None) -> None:
+def _definitions(
+    reader: Reader,
+    tree: ast.Module,
+    source: str,
+    run: Run | None,
+    found: tuple[Definition, ...],
+) -> None:
     """Run what was asked for, or what can run by itself; say what is left."""
-    found = definitions(reader, tree, source)
     if run is not None:
         run_definition(reader, found, run)
     elif found and not reader.recorder.budget.calls:

@@ -387,6 +387,17 @@ def samples(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     reader.budget.tensor(max([1, *sizes]) * max(1, broadcast(map(shape_of, found))), 8)
 
 
+def transformed(reader: Reader, args: Args, kwargs: Kwargs) -> None:
+    """``torch.fft``: the sizes given, or twice the input's at most."""
+    x = _arg(args, kwargs, 0, "input")
+    sizes = [max(one, 1) for one in _ints(_arg(args, kwargs, 1, "n", kwargs.get("s")))]
+    if isinstance(x, torch.Tensor):
+        rest = sorted(shape_of(x))[len(sizes) :] if sizes else [2, *shape_of(x)]
+        count = max(prod(sizes) * prod(rest), size_of(x))
+        reader.budget.tensor(count, 16)
+        reader.budget.multiply(count * 40)
+
+
 def cubic(reader: Reader, args: Args, kwargs: Kwargs) -> None:
     """Factorisations: cubic in the matrix."""
     found = tensors_in(args)
@@ -454,6 +465,12 @@ _LINALG: dict[str, Bound] = {
     "pinv": cubic,
     "det": cubic, "matrix_rank": cubic, "svd": cubic, "qr": cubic, "solve": cubic, "lstsq": cubic,
     "eigvals": cubic, "eigh": cubic, "cond": cubic,
+}  # fmt: skip
+
+_FFT: dict[str, Bound] = {
+    **dict.fromkeys(names_in("fft ifft rfft irfft hfft ihfft"), transformed),
+    **dict.fromkeys(names_in("fft2 ifft2 rfft2 irfft2 fftn ifftn rfftn irfftn"), transformed),
+    "fftshift": like_inputs, "ifftshift": like_inputs, "fftfreq": samples, "rfftfreq": samples,
 }  # fmt: skip
 
 _FUNCTIONAL: dict[str, Bound] = {
@@ -574,7 +591,9 @@ def _stays(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
 
 
 def _refuse_hook(reader: Reader, args: Args, kwargs: Kwargs) -> Any:
-    raise Refused("a hook", "Print the value where it is computed instead.")
+    raise Refused(
+        "a hook on the backward pass", "Call retain_grad(), then backward(), and print the .grad."
+    )
 
 
 def _backward(reader: Reader, args: Args, kwargs: Kwargs) -> None:
@@ -639,6 +658,7 @@ def torch_table() -> dict[str, Any]:
 
     put("torch", _TORCH, torch)
     put("torch.linalg", _LINALG, torch.linalg)
+    put("torch.fft", _FFT, torch.fft)
     put("torch.nn.functional", _FUNCTIONAL, F)
     table["torch.nn.functional.upsample"] = values.Function(
         "torch.nn.functional.upsample", action(F.interpolate, resized)

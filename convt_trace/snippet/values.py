@@ -138,6 +138,7 @@ class UserFunction(Own):
     owner: UserClass | None = None  # the class whose body holds it, for super()
     wrappers: tuple[Any, ...] = ()  # context managers used as decorators
     attributes: dict[str, Any] = field(default_factory=dict)
+    yields: bool = False  # calling it makes a generator
 
 
 @dataclass(eq=False)
@@ -223,6 +224,7 @@ class Decorated(Own):
 
     kind: str
     function: Any
+    setter: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,6 +258,14 @@ class TextError(Exception):
     def __init__(self, cls: UserClass, args: Args):
         super().__init__(*args)
         self.cls = cls
+        self.names: dict[str, Any] = {}
+
+
+def error_class(error: BaseException) -> type:
+    """Return the class of the host's that an exception is of, or that the text's class inherits."""
+    if isinstance(error, TextError) and error.cls.error is not None:
+        return error.cls.error
+    return type(error)
 
 
 #: Names that a text may not bind: they stand for the tables.

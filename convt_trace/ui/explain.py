@@ -179,10 +179,8 @@ def _found(state: State, result: Result) -> None:
         st.caption("It prints")
         st.code(reading.printed.rstrip("\n"), language=None, height=_height(reading.printed))
     for shown in reading.shown:
-        # A notebook shows torch.manual_seed's generator too, and nobody looks at that.
-        if not shown.text.startswith("<torch._C"):
-            st.caption(f"Line {shown.line} shows")
-            st.code(shown.text, language=None, height=_height(shown.text))
+        st.caption(f"Line {shown.line} shows")
+        st.code(shown.text, language=None, height=_height(shown.text))
     notes = [f"line {one.line}: {one.text}" if one.line else one.text for one in reading.notes]
     if notes:
         more = [f"{len(notes) - _NOTES_SHOWN:,} more"] if len(notes) > _NOTES_SHOWN else []

@@ -87,6 +87,63 @@ def test_definitions_say_what_they_need() -> None:
     assert last.in_channels == 16 and not reading.calls
 
 
+@pytest.mark.parametrize(
+    "shown",
+    ["torch.manual_seed(0)", "torch.Generator()", "[torch.manual_seed(0)]", "lambda: 1", "up.forward",
+     "iter([1])", "zip([1])", "(n for n in [1])", "up.parameters()", "object()", "Own()",
+     "torch.set_grad_enabled(True)", "x.sum", "x.sum().grad_fn", "torch.optim.SGD([x], 0.1)"],
+)  # fmt: skip
+def test_a_bare_expression_shows_no_address(shown: str) -> None:
+    text = "import torch\nfrom torch import nn\nclass Own: pass\nup = nn.ConvTranspose1d(1, 1, 2)\n"
+    text += f"x = torch.ones(1, 1, 2, requires_grad=True)\n{shown}\nstr(' at 0x12')\nup(x).shape\n"
+    told = [(one.line, one.text) for one in read_snippet(text).shown]
+    assert told == [(7, "' at 0x12'"), (8, "torch.Size([1, 1, 3])")]
+
+
+CALLED = {
+    "layer": "up = nn.ConvTranspose1d(4, 2, 3)\nup(torch.ones(1, 6, 5))",
+    "function": "torch.conv_transpose1d(torch.ones(1, 1, 2), torch.ones(2, 1, 2))",
+    "argument": "torch.conv_transpose1d(torch.ones(1, 1, 2), torch.load('weight.pt'))",
+    "constructor": "nn.ConvTranspose1d(3, 4, 2, groups=2)",
+    "caught": "try: nn.ConvTranspose1d(3, 4, 2, groups=2)\nexcept ValueError: 1 / 0",
+    "class": UP.replace("return self.up(x)", "return self.last(self.up(x))")
+    + "Up(2, 2)(torch.ones(1, 2, 3, 3))",
+    "forward": "up = nn.ConvTranspose1d(1, 1, 2)\nup.forward(torch.ones(1, 1, 2))",
+    "copy": "import copy\nup = nn.ConvTranspose1d(1, 1, 2)\n"
+    "copy.deepcopy(nn.Sequential(up))(torch.ones(1, 1, 2))",
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_what_was_called_is_no_definition(name: str) -> None:
+    """Not even where the call failed, or what stands around it did before."""
+    try:
+        reading = read_snippet("import torch\nfrom torch import nn\n" + CALLED[name])
+    except SnippetError as error:
+        reading = error.reading
+        assert "definitions" not in error.to_json()
+    assert reading.definitions == ()
+
+
+def test_what_an_error_did_not_stop_is_a_definition_still() -> None:
+    text = "from torch import nn\nimport torch\na = nn.ConvTranspose1d(4, 2, 3)\n"
+    text += "b = nn.ConvTranspose1d(4, 3, 3)\nb(torch.ones(1, 6, 5))"
+    with pytest.raises(SnippetError) as caught:
+        read_snippet(text)
+    assert [one.line for one in caught.value.reading.definitions] == [3]
+
+
+def test_a_definition_that_does_not_run_by_itself_can_be_run_otherwise() -> None:
+    text = UP.replace("class Up", "class Model")
+    text += (
+        "def get_inputs(): return [torch.ones(1, 3, 4, 4)]\ndef get_init_inputs(): return [2, 2]\n"
+    )
+    with pytest.raises(SnippetError) as caught:
+        read_snippet(text)
+    assert [one.line for one in caught.value.reading.definitions] == [7, 8]
+    assert len(read_snippet(text, run=Run("Model", ((1, 2, 4, 4),))).calls) == 1
+
+
 @pytest.mark.parametrize("target", ["Up", 4, 7])
 def test_a_definition_is_run(target: str | int) -> None:
     reading = read_snippet(UP, run=Run(target, ((2, 8, 5, 5),), "8, cout=4"))
