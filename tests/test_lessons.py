@@ -107,7 +107,7 @@ def test_as_many_terms_meet_as_the_questions_say():
 
 def test_gathering_is_a_convolution_with_the_kernel_flipped():
     case = named("The kernel, read backwards").settings.case()
-    x, w = torch.from_numpy(case.x), torch.from_numpy(case.weight)
+    x, w = torch.tensor(case.x), torch.tensor(case.weight)
     conv = F.conv1d(x, w.flip(-1), padding=2)
     assert np.array_equal(conv.numpy(), torch_output(named("The kernel, read backwards")))
 
