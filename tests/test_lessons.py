@@ -116,7 +116,7 @@ def test_it_is_the_gradient_of_a_convolution():
     step = named("It is the gradient of a convolution")
     case = step.settings.case()
     x = torch.zeros(1, 1, 6, requires_grad=True)
-    F.conv1d(x, torch.from_numpy(case.weight)).backward(torch.from_numpy(case.x))
+    F.conv1d(x, torch.tensor(case.weight)).backward(torch.tensor(case.x))
     assert x.grad is not None
     assert np.array_equal(x.grad.numpy(), torch_output(step))
 
