@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from convt_trace.layer import Axis, Geometry, Ints, Run
 
 #: Numbers of a column that are worked on at once: what stays in the cache from one step to the next.
-_AT_ONCE = 2**15
+_AT_ONCE = 2**16
 
 #: Cells that are worth a call of numpy per term; fewer are added up cell by cell.
 _WORTH_A_CALL = 2**8
@@ -198,7 +198,7 @@ def _added(
     weight = weight.reshape(-1, ins, *[1] * layer.dims, *stamps)
     walk = [(k, landing(axes, k)) for k in taps_backwards(layer.kernel_size)]
     # A step of the walk takes one tap of each value: it has to be worth a call, or ``worth`` values.
-    worth = _AT_ONCE // 32
+    worth = _AT_ONCE // 64
     lines = max(1, _AT_ONCE // prod(shape[3:]), worth // (prod(size[1:]) * stamps[0]))
     at_once = max(1, _AT_ONCE // prod(shape[2:]), worth // (prod(size) * stamps[0]))  # blocks
     for start in range(0, last - first, at_once):
@@ -264,12 +264,14 @@ def _pairs_across(runs: tuple[Run, ...]) -> int:
 
 @dataclass(frozen=True, eq=False)
 class _Line:
-    """The MACs of some canvas cells of a line, in gather order.
+    """The MACs of some canvas cells of a line, in gather order, which may come again and again.
 
     Attributes
     ----------
     begin : int
         How many MACs of the line come before these.
+    repeats, strides : int
+        How often such cells come, one time after the other, and how many strides further each time.
     in_local, across, i, k, c : ndarray of int64, shape (m,)
         Input channel, place among the pairs of the other axes, and along the line the input
         position, tap and canvas position.
@@ -280,6 +282,8 @@ class _Line:
     """
 
     begin: int
+    repeats: int
+    strides: int
     in_local: np.ndarray
     across: np.ndarray
     i: np.ndarray
@@ -292,31 +296,40 @@ class _Line:
     def pieces(cls, geometry: Geometry, across: int) -> Iterator[_Line]:
         """Yield a whole line piece by piece; its cells have ``across`` pairs in the other axes."""
         ins, axis = geometry.layer.in_per_group, _axes(geometry)[-1][1]
-        cells = np.flatnonzero(axis.count)
-        at_once = max(1, _AT_ONCE // (ins * across * axis.most))
-        for start in range(0, len(cells), at_once):
-            yield cls._of(axis, cells[start : start + at_once], ins, across)
+        for cells, repeats, strides in _cut(axis, ins * across):
+            if len(cells):
+                yield cls._of(axis, cells, ins, across, repeats, strides)
 
     @classmethod
-    def _of(cls, axis: Axis, cells: np.ndarray, ins: int, across: int) -> _Line:
+    def _of(
+        cls,
+        axis: Axis,
+        cells: np.ndarray,
+        ins: int,
+        across: int,
+        repeats: int,
+        strides: int,
+    ) -> _Line:
         start, each = axis.start[cells], axis.count[cells] * (ins * across)
         begin = (start - start[0]) * (ins * across)
         cell = np.repeat(np.arange(len(cells)), each)
         number = np.arange(len(cell)) - np.repeat(begin, each)  # inside its cell
-        if ins * across == 1:
+        if ins * across == 1:  # each pair is one MAC
             in_local = place_across = np.zeros_like(cell)
-            pair = np.arange(start[0], start[0] + len(cell))
+            pair: Any = slice(start[0], start[0] + len(cell))
         else:
             other, slot = np.divmod(number, axis.count[cells].take(cell))
             in_local, place_across = np.divmod(other, across)
             pair = start.take(cell) + slot
         return cls(
             begin=int(start[0]) * ins * across,
+            repeats=repeats,
+            strides=strides,
             in_local=in_local,
             across=place_across,
-            i=axis.i.take(pair),
-            k=axis.k.take(pair),
-            c=axis.c.take(pair),
+            i=axis.i[pair],
+            k=axis.k[pair],
+            c=axis.c[pair],
             term=np.minimum(begin + np.arange(each.max())[:, None], len(cell) - 1),
             place=number * len(cells) + cell,
         )
@@ -329,6 +342,28 @@ class _Line:
         terms = products.reshape(-1, len(self)).take(self.term, axis=1)
         sums = running(terms).reshape(len(terms), -1)
         return sums.take(self.place, axis=1).reshape(products.shape)
+
+
+def _cut(axis: Axis, terms: int) -> Iterator[tuple[np.ndarray, int, int]]:
+    """Yield the cells of a line in pieces, how often each comes, and how many strides on each time.
+
+    ``terms`` is the number of MACs per pair of the axis. A stretch of the axis without pairs yields
+    pieces without cells.
+    """
+    strides = max(1, _AT_ONCE // (terms * axis.taps))
+    long = [stretch for stretch in axis.stretches if len(stretch) >= 2 * strides]
+    done = 0
+    for stretch in [*long, range(axis.canvas, axis.canvas)]:
+        # What comes once, since the last long stretch.
+        cells = done + np.flatnonzero(axis.count[done : stretch.start])
+        ends = np.cumsum(axis.count[cells]) * terms
+        bounds = np.searchsorted(ends, np.arange(_AT_ONCE, terms * len(axis.i), _AT_ONCE))
+        for some in np.split(cells, np.unique(bounds)):
+            yield some, 1, 0
+        repeats = len(stretch) // strides
+        again = slice(stretch.start, stretch.start + strides * axis.stride)
+        yield stretch.start + np.flatnonzero(axis.count[again]), repeats, strides
+        done = stretch.start + repeats * strides * axis.stride
 
 
 class _Gathering:
@@ -361,38 +396,41 @@ class _Gathering:
     def read(self, runs: tuple[Run, ...], line: _Line) -> None:
         """Fill in the MACs of these cells of a line, in every line of the runs."""
         layer, size, rows = self._geometry.layer, self._geometry.input_size, self.rows
-        *others, (last, along) = self._axes
         room = self._room(runs, line)
-
-        room(rows.i[:, last])[...] = line.i
-        room(rows.k[:, last])[...] = line.k
-        room(rows.o[:, last])[...] = line.c - along.padding
-        group = self._group.reshape(-1, *[1] * (layer.dims + 1))
+        group = self._group.reshape(-1, *[1] * (layer.dims + 2))
         np.add(group * layer.in_per_group, line.in_local, out=room(rows.in_channel))
-        kept = along.is_inside(line.c)
-        # Where each MAC's numbers stand in a block's input and in a kernel, both flattened: in the
-        # first of the lines, and how far on in the others.
-        x_place = line.in_local * prod(size) + line.i * prod(size[last + 1 :])
-        taps = layer.kernel_size
-        w_place = line.in_local * prod(taps) + line.k * prod(taps[last + 1 :])
-        further = np.zeros([1] * layer.dims, dtype=np.int64)
-        counts = [run.count for run in runs]
-        slots = np.indices(counts).reshape(len(counts), prod(counts))
-        steps = np.ix_(*(np.arange(len(run.cells)) for run in runs), np.arange(1))
-        for (place, axis), run, slot, step in zip(others, runs, slots, steps):
-            i = axis.i[run.start + slot].take(line.across)
-            k = axis.k[run.start + slot].take(line.across)
-            c = run.cells.start + step * axis.stride
+        # Where each MAC's numbers stand in a block's input and in a kernel, both flattened: for the
+        # first of the cells, and how much further on for the others.
+        x_place = line.in_local * prod(size)
+        w_place = line.in_local * prod(layer.kernel_size)
+        further = np.zeros(1, dtype=np.int64)
+        kept = np.ones(1, dtype=bool)
+        steps = np.ix_(
+            *(np.arange(len(run.cells)) for run in runs),
+            np.arange(line.repeats) * line.strides,
+            np.arange(1),
+        )
+        for (place, axis), step, (i, k, c) in zip(self._axes, steps, self._first(runs, line)):
             np.add(i, step, out=room(rows.i[:, place]))
             room(rows.k[:, place])[...] = k
-            room(rows.o[:, place])[...] = c - axis.padding
-            kept = kept & axis.is_inside(c)
+            np.add(c - axis.padding, step * axis.stride, out=room(rows.o[:, place]))
+            kept = kept & axis.is_inside(c + step * axis.stride)
             x_place = x_place + i * prod(size[place + 1 :])
-            w_place = w_place + k * prod(taps[place + 1 :])
+            w_place = w_place + k * prod(layer.kernel_size[place + 1 :])
             further = further + step * prod(size[place + 1 :])
         room(rows.kept)[...] = kept
-
         self._multiply(room, line, further, x_place, w_place)
+
+    def _first(
+        self, runs: tuple[Run, ...], line: _Line
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yield for each axis i, k and canvas position of the MACs where the runs and line begin."""
+        counts = [run.count for run in runs]
+        slots = np.indices(counts).reshape(len(counts), prod(counts))
+        for (_, axis), run, slot in zip(self._axes, runs, slots):
+            pair = run.start + slot.take(line.across)
+            yield axis.i.take(pair), axis.k.take(pair), np.array(run.cells.start)
+        yield line.i, line.k, line.c
 
     def _multiply(
         self,
@@ -420,15 +458,16 @@ class _Gathering:
                     np.add(held, products, out=after[cut])
 
     def _room(self, runs: tuple[Run, ...], line: _Line) -> Callable[[np.ndarray], np.ndarray]:
-        """Return what finds these MACs in a column, as (blocks, C_out/groups, *runs, m)."""
+        """Return what finds these MACs in a column, as (blocks, C_out/groups, *runs, repeats, m)."""
         outs, begin, steps, each = self._geometry.layer.out_per_group, line.begin, [], self._plane
         for (_, axis), run in zip(self._axes, runs):
             each //= len(axis.i)
             begin += run.start * each
             steps.append(run.period * each)
             each *= run.count
-        shape = (len(self._group), outs, *(len(run.cells) for run in runs), len(line))
-        strides = (outs * self._plane, self._plane, *steps, 1)
+        times = (len(run.cells) for run in runs)
+        shape = (len(self._group), outs, *times, line.repeats, len(line))
+        strides = (outs * self._plane, self._plane, *steps, len(line), 1)
 
         def room(column: np.ndarray) -> np.ndarray:
             size = column.itemsize

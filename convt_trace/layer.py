@@ -368,6 +368,18 @@ class Axis:
         return slots
 
     @cached_property
+    def stretches(self) -> list[range]:
+        """The canvas in stretches of whole strides, in each of which a stride on means the same taps.
+
+        >>> Axis(9, 3, stride=2, padding=0, output_padding=0, dilation=1).stretches
+        [range(0, 2, 2), range(2, 18, 2), range(18, 20, 2)]
+        """
+        # The taps change where one of them meets its first input position, or has met its last.
+        met = np.arange(self.taps) * self.dilation // self.stride
+        bounds = (np.unique([met, met + self.length]) * self.stride).tolist()
+        return [range(*ends, self.stride) for ends in zip(bounds, bounds[1:])]
+
+    @cached_property
     def runs(self) -> list[Run]:
         """Every canvas position that has pairs, in as few runs as there are.
 
@@ -380,17 +392,14 @@ class Axis:
         [3, 5, 7] 1
         [8] 1
         """
-        # Going a stride on, a position's taps change where one meets its first or its last input.
-        first_met = np.arange(self.taps) * self.dilation // self.stride
-        strides = np.unique([first_met, first_met + self.length])
-        bounds = (strides * self.stride).tolist()
-        pairs = np.searchsorted(self.c, bounds).tolist()
         runs = []
-        for number, (here, after) in enumerate(zip(bounds, bounds[1:])):
-            period = (pairs[number + 1] - pairs[number]) * self.stride // (after - here)
-            for c in here + np.flatnonzero(self.count[here : here + self.stride]):
-                cells = range(int(c), after, self.stride)
-                runs.append(Run(cells, int(self.start[c]), int(self.count[c]), period))
+        for stretch in self.stretches:
+            here = slice(stretch.start, stretch.start + self.stride)
+            counts = self.count[here]
+            for offset in np.flatnonzero(counts).tolist():
+                cells = range(stretch.start + offset, stretch.stop, self.stride)
+                start, count = int(self.start[cells[0]]), int(counts[offset])
+                runs.append(Run(cells, start, count, period=int(counts.sum())))
         return runs
 
     def is_inside(self, c: np.ndarray) -> np.ndarray:
