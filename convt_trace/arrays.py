@@ -105,9 +105,9 @@ def scalar_type(dtype: np.dtype) -> str:
 
 
 def wide(array: np.ndarray) -> np.ndarray:
-    """Return the array in the dtype that the trace adds in: int64 for integers, else float64.
+    """Return the array, in C order, in the dtype that the trace adds in: int64 for integers, else float64.
 
     >>> wide(np.ones(2, dtype=np.float16)).dtype, wide(np.ones(2, dtype=np.int8)).dtype
     (dtype('float64'), dtype('int64'))
     """
-    return array.astype(np.int64 if array.dtype.kind in "iu" else np.float64)
+    return array.astype(np.int64 if array.dtype.kind in "iu" else np.float64, order="C")

@@ -294,6 +294,26 @@ def _shortest(value: int | Ints) -> int | Ints:
     return value
 
 
+@dataclass(frozen=True)
+class Run:
+    """Canvas positions a stride apart with the same taps, each with the next input positions.
+
+    Attributes
+    ----------
+    cells : range
+        The canvas positions.
+    start, count : int
+        Where in the axis' list the first one's pairs begin, and how many each of them has.
+    period : int
+        How far in that list the pairs of one position are from those of the next.
+    """
+
+    cells: range
+    start: int
+    count: int
+    period: int
+
+
 class Axis:
     """One spatial dimension: which (input position, kernel tap) pairs land where.
 
@@ -347,7 +367,50 @@ class Axis:
         slots[self.i, self.k] = np.arange(len(self.i)) - self.start[self.c]
         return slots
 
-    @property
+    @cached_property
+    def stretches(self) -> list[range]:
+        """The canvas in stretches of whole strides, in each of which a stride on means the same taps.
+
+        >>> Axis(9, 3, stride=2, padding=0, output_padding=0, dilation=1).stretches
+        [range(0, 2, 2), range(2, 18, 2), range(18, 20, 2)]
+        """
+        # The taps change where one of them meets its first input position, or has met its last.
+        met = np.arange(self.taps) * self.dilation // self.stride
+        bounds = (np.unique([met, met + self.length]) * self.stride).tolist()
+        return [range(*ends, self.stride) for ends in zip(bounds, bounds[1:])]
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every canvas position that has pairs, in as few runs as there are.
+
+        >>> axis = Axis(length=4, taps=3, stride=2, padding=0, output_padding=0, dilation=1)
+        >>> for run in axis.runs:
+        ...     print(list(run.cells), run.count)
+        [0] 1
+        [1] 1
+        [2, 4, 6] 2
+        [3, 5, 7] 1
+        [8] 1
+        """
+        runs = []
+        for stretch in self.stretches:
+            here = slice(stretch.start, stretch.start + self.stride)
+            counts = self.count[here]
+            for offset in np.flatnonzero(counts).tolist():
+                cells = range(stretch.start + offset, stretch.stop, self.stride)
+                start, count = int(self.start[cells[0]]), int(counts[offset])
+                runs.append(Run(cells, start, count, period=int(counts.sum())))
+        return runs
+
+    def is_inside(self, c: np.ndarray) -> np.ndarray:
+        """Tell which canvas positions are output positions.
+
+        >>> Axis(3, 3, stride=1, padding=2, output_padding=0, dilation=1).is_inside(np.arange(5))
+        array([False, False,  True, False, False])
+        """
+        return np.asarray((c >= self.inside.start) & (c < self.inside.stop))
+
+    @cached_property
     def most(self) -> int:
         """The largest number of pairs on one canvas position."""
         return int(self.count.max())

@@ -197,7 +197,10 @@ def _unit_in_last_place(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 class _Recorder(TorchFunctionMode):
-    """Sees every torch function that a model calls, and keeps the transposed convolutions."""
+    """Sees every torch function that a model calls, and keeps the transposed convolutions.
+
+    What such a function calls in its turn is not seen, so that each is kept once.
+    """
 
     def __init__(self, calls: list[Case]):
         super().__init__()
@@ -212,14 +215,14 @@ class _Recorder(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        if func in _FUNCTIONS.values():
-            self._calls.append(
-                _recorded(*args, dtype=result.dtype, number=len(self._calls), **kwargs)
-            )
+        read = _READERS.get(func)
+        call = read(*args, **kwargs) if read is not None else None
+        if call is not None:
+            self._calls.append(_recorded(call, result.dtype, number=len(self._calls) + 1))
         return result
 
 
-def _recorded(
+def _conv_transpose(
     input: torch.Tensor,
     weight: torch.Tensor,
     bias: torch.Tensor | None = None,
@@ -228,30 +231,75 @@ def _recorded(
     output_padding: Any = 0,
     groups: int = 1,
     dilation: Any = 1,
-    *,
-    dtype: torch.dtype,
-    number: int,
-) -> Case:
-    """Return one caught call as a case; the parameters are those of torch's function, in its order.
+) -> dict[str, Any]:
+    """Return a call of ``conv_transposeNd``, whose parameters these are, as arguments of a case."""
+    return {
+        "x": input,
+        "weight": weight,
+        "bias": bias,
+        "stride": stride,
+        "padding": padding,
+        "output_padding": output_padding,
+        "groups": groups,
+        "dilation": dilation,
+    }
+
+
+def _convolution(
+    input: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+    *_: Any,
+    **__: Any,
+) -> dict[str, Any] | None:
+    """Return the same of a call of ``torch.convolution``, or None if it is not transposed."""
+    if not transposed:
+        return None
+    return _conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def _forms(name: str) -> list[Callable[..., torch.Tensor]]:
+    """Return torch's function of this name, its operator and the operator's overloads.
+
+    A model that `torch.export` wrote calls the overloads.
+    """
+    operator = getattr(torch.ops.aten, name)
+    overloads = [getattr(operator, overload) for overload in operator.overloads()]
+    return [getattr(torch, name), operator, *overloads]
+
+
+#: What reads the arguments of every function that computes a transposed convolution.
+_READERS: dict[Callable[..., Any], Callable[..., dict[str, Any] | None]] = {
+    **{form: _conv_transpose for dims in _FUNCTIONS for form in _forms(f"conv_transpose{dims}d")},
+    **{form: _convolution for name in ("convolution", "_convolution") for form in _forms(name)},
+}
+
+
+def _recorded(call: dict[str, Any], dtype: torch.dtype, number: int) -> Case:
+    """Return one caught call as a case.
 
     The tensors are taken in the result's dtype: under autocast torch computes in that one.
     """
-    return Case.of(
-        input.to(dtype),
-        weight.to(dtype),
-        bias.to(dtype) if bias is not None else None,
-        stride=stride,
-        padding=padding,
-        output_padding=output_padding,
-        groups=groups,
-        dilation=dilation,
-        origin=f"call {number + 1} recorded from a model",
-    )
+    tensors = {
+        name: tensor.to(dtype) if isinstance(tensor, torch.Tensor) else None
+        for name, tensor in call.items()
+        if name in ("x", "weight", "bias")
+    }
+    return Case.of(**{**call, **tensors}, origin=f"call {number} recorded from a model")
 
 
 @contextmanager
 def record() -> Iterator[list[Case]]:
     """Catch every transposed convolution that runs inside the ``with`` block, each as a `Case`.
+
+    Whether it is a module, a function of torch or one of its operators, as in a model of
+    `torch.export`. TorchScript calls none of these from Python, so what it runs is not seen.
 
     Examples
     --------

@@ -22,11 +22,12 @@ from convt_trace.blocks import (
     add_in_order,
     add_up,
     gather_blocks,
-    pairs_of,
+    lines_of_cells,
+    running,
     scatter_blocks,
 )
 from convt_trace.errors import LayerError
-from convt_trace.layer import ORDERS, Geometry, Index, Ints, Layer, Pick, whole
+from convt_trace.layer import ORDERS, Axis, Geometry, Index, Ints, Layer, Pick, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 #: added tap by tap with matrix products (the same MACs; float64 sums may differ in the last bits).
 SEQUENTIAL_MACS = 2**22
 
-#: How many terms of running sums are laid out at once; it bounds memory, not results.
-_TERMS_AT_ONCE = 2**20
+#: How many terms of running sums are laid out at once: what stays in the cache.
+_TERMS_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True)
@@ -352,7 +353,7 @@ class Trace(Sequence[Mac]):
         cells = [np.asarray(place, dtype=np.int64) for place in canvas]
         n, c = np.asarray(n, dtype=np.int64), np.asarray(c, dtype=np.int64)
         channels = self.geometry.layer.in_per_group
-        return self._running(n, c, cells, np.full(len(n), channels * self._slots))[0]
+        return self._held(n, c, cells, np.full(len(n), channels * self._slots))
 
     def sums_before(
         self, number: int, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]
@@ -374,7 +375,7 @@ class Trace(Sequence[Mac]):
         cells = [np.asarray(place, dtype=np.int64) for place in canvas]
         n, c = np.asarray(n, dtype=np.int64), np.asarray(c, dtype=np.int64)
         rank = self._last_rank_before(number, n, c, cells)[0]
-        held = self._running(n, c, cells, rank + 1)[0]
+        held = self._held(n, c, cells, rank + 1)
         return held, rank >= 0
 
     def finished_before(
@@ -461,12 +462,13 @@ class Trace(Sequence[Mac]):
         for axis, i, k in zip(axes, index.i, index.k):
             slot = slot * axis.most + axis.slot[i, k]
         rank = (in_channel - group * layer.in_per_group) * self._slots + slot
-        before, after = self._running(n, out_channel, cells, rank)
+        before = self._held(n, out_channel, cells, rank)
         with np.errstate(all="ignore"):
             product = x * w
+            after = before + product
         kept = np.ones(len(n), dtype=bool)
         for axis, cell in zip(axes, cells):
-            kept &= (cell >= axis.inside.start) & (cell < axis.inside.stop)
+            kept &= axis.is_inside(cell)
         return Macs(
             n=n,
             group=group,
@@ -483,71 +485,76 @@ class Trace(Sequence[Mac]):
             after=after,
         )
 
-    def _running(
+    def _held(
         self, n: np.ndarray, c: np.ndarray, cells: list[np.ndarray], rank: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the cells' sums of all terms before ``rank``, and with it.
+    ) -> np.ndarray:
+        """Return the cells' sums of all terms before ``rank``.
 
         The terms of a cell are its (input channel, slot) pairs in order; a cell with fewer pairs
         than the fullest has empty slots, which add nothing.
         """
-        before = np.zeros(len(n), dtype=self._x.dtype)
-        after = np.zeros(len(n), dtype=self._x.dtype)
-        if not len(n):
-            return before, after
+        held = np.zeros(len(n), dtype=self._x.dtype)
         wheres = np.ravel_multi_index(
             (n, c, *cells),
             (self.geometry.batch, self.geometry.layer.out_channels, *self.geometry.canvas_size),
         )
         _, first, which = np.unique(wheres, return_index=True, return_inverse=True)
-        most = int(rank.max()) + 1
-        at_once = max(1, _TERMS_AT_ONCE // max(most, 1))
+        by_cell = np.argsort(which, kind="stable")
+        begin = np.searchsorted(which[by_cell], np.arange(len(first) + 1))
+        at_once = max(1, _TERMS_AT_ONCE // self._slots)
         for start in range(0, len(first), at_once):
-            chunk = first[start : start + at_once]
-            rows = (which >= start) & (which < start + at_once)
-            sums = self._cumulated(n[chunk], c[chunk], [cell[chunk] for cell in cells], most)
-            place = which[rows] - start
-            before[rows] = sums[place, rank[rows]]
-            after[rows] = sums[place, np.minimum(rank[rows] + 1, sums.shape[1] - 1)]
-        return before, after
+            some = first[start : start + at_once]
+            rows = by_cell[begin[start] : begin[start + len(some)]]
+            held[rows] = self._added(
+                n[some], c[some], [cell[some] for cell in cells], which[rows] - start, rank[rows]
+            )
+        return held
 
-    def _cumulated(
-        self, n: np.ndarray, c: np.ndarray, cells: list[np.ndarray], most: int
+    def _added(
+        self,
+        n: np.ndarray,
+        c: np.ndarray,
+        cells: list[np.ndarray],
+        which: np.ndarray,
+        rank: np.ndarray,
     ) -> np.ndarray:
-        """Return the running sums of whole cells, shape (cells, 1 + at least ``most`` terms)."""
+        """Return the sums before ``rank`` of the cells ``which``, added up side by side."""
+        by_rank = np.argsort(rank)
+        held = np.zeros(len(rank), dtype=self._x.dtype)
+        so_far, done = np.zeros(len(c), dtype=self._x.dtype), 0
+        for terms in self._terms(n, c, cells, channels=-(-int(rank.max()) // self._slots)):
+            with np.errstate(all="ignore"):
+                sums = running(terms, so_far)
+            here = np.searchsorted(rank, [done + 1, done + len(sums)], sorter=by_rank)
+            rows = by_rank[slice(*here)]
+            held[rows] = sums[rank[rows] - done, which[rows]]
+            so_far, done = sums[-1], done + len(terms)
+        return held
+
+    def _terms(
+        self, n: np.ndarray, c: np.ndarray, cells: list[np.ndarray], channels: int
+    ) -> Iterator[np.ndarray]:
+        """Yield the cells' terms, shape (terms, cells), some input channels of the first at a time."""
         layer = self.geometry.layer
         group, out_local = np.divmod(c, layer.out_per_group)
-        channels = np.arange(min(layer.in_per_group, -(-most // self._slots)))
-        i, k, there = pairs_of(self.geometry.axes, cells)
-
-        def gathered(tensor: np.ndarray, *index: np.ndarray) -> np.ndarray:
-            """Gather terms of shape (cells, channels, slots), each distinct row only once."""
-            keys = np.column_stack([part.reshape(len(n), -1) for part in index])
-            _, first, which = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-            places = [part[first] for part in index]
-            if tensor is self._x:
-                (item, block, *spots) = places
-                channel = (block * layer.in_per_group)[:, None] + channels
-                rows = tensor[
-                    (item[:, None, None], channel[..., None], *(s[:, None, :] for s in spots))
-                ]
-            else:
-                (block, out, *spots) = places
-                channel = (block * layer.in_per_group)[:, None] + channels
-                rows = tensor[
-                    (channel[..., None], out[:, None, None], *(s[:, None, :] for s in spots))
-                ]
-            return rows[which.reshape(-1)]
-
-        terms = gathered(self._x, n, group, *i)
-        with np.errstate(all="ignore"):
-            np.multiply(terms, gathered(self._weight, group, out_local, *k), out=terms)
-            terms[np.broadcast_to(~there[:, None, :], terms.shape)] = 0
-            sums = np.zeros((len(n), terms[0].size + 1), dtype=terms.dtype)
-            in_cells = terms.reshape(len(n), -1)
-            in_cells[:, 0] += 0  # a sum starts at 0, and 0 + -0 is 0
-            np.add.accumulate(in_cells, axis=1, out=sums[:, 1:])
-        return sums
+        i, k, there = _pairs_of(self.geometry.axes, cells)
+        channel = group * layer.in_per_group
+        x_place = np.ravel_multi_index((n, channel, *i), self.x.shape)
+        w_place = np.ravel_multi_index((channel, out_local, *k), self.weight.shape)
+        x, weight = self._x.reshape(-1), self._weight.reshape(-1)
+        # The places in the next channels are a step further on, and so are those in the ones after.
+        x_step, w_step = prod(self.x.shape[2:]), prod(self.weight.shape[1:])
+        at_once = max(1, min(channels, _TERMS_AT_ONCE // there.size))
+        ahead = np.arange(at_once)[:, None, None]
+        x_place, w_place = x_place + ahead * x_step, w_place + ahead * w_step
+        empty = np.flatnonzero(np.broadcast_to(~there, x_place.shape))
+        for start in range(0, channels, at_once):
+            some = slice(channels - start)
+            with np.errstate(all="ignore"):
+                terms = x[start * x_step :].take(x_place[some])
+                terms *= weight[start * w_step :].take(w_place[some])
+            terms.reshape(-1)[empty[: np.searchsorted(empty, terms.size)]] = 0
+            yield terms.reshape(-1, len(c))
 
     def _last_rank_before(
         self, number: int, n: np.ndarray, c: np.ndarray, cells: list[np.ndarray]
@@ -558,45 +565,30 @@ class Trace(Sequence[Mac]):
         """
         layer, picked = self.geometry.layer, self.picked
         group, out_local = np.divmod(c, layer.out_per_group)
-        i, k, there = pairs_of(self.geometry.axes, cells)
-        in_place = np.arange(len(picked.in_local))
-        shape = (len(n), len(in_place), self._slots)
-
-        def spread(column: np.ndarray, axis: int) -> np.ndarray:
-            return np.broadcast_to(
-                column.reshape([-1 if a == axis else 1 for a in range(3)]), shape
-            )
-
-        def across(column: np.ndarray) -> np.ndarray:
-            return np.broadcast_to(column[:, None, :], shape)
-
-        index = Index(
-            spread(np.searchsorted(picked.n, n), 0),
-            spread(np.searchsorted(picked.group, group), 0),
-            spread(in_place, 1),
-            spread(np.searchsorted(picked.out_local, out_local), 0),
-            tuple(across(column) for column in i),
-            tuple(across(column) for column in k),
+        i, k, there = _pairs_of(self.geometry.axes, cells)
+        in_place = np.arange(len(picked.in_local))[:, None, None]
+        item, block, channel, out = np.broadcast_arrays(
+            np.searchsorted(picked.n, n),
+            np.searchsorted(picked.group, group),
+            in_place,
+            np.searchsorted(picked.out_local, out_local),
         )
-        done = (self.numbering.encode(index) < number) & across(there)
-        rank = picked.in_local[in_place][None, :, None] * self._slots + np.arange(self._slots)
-        ranks = np.where(across(there), rank, -1)
-        last = np.where(done, rank, -1).max(axis=(1, 2))
-        return last, (last >= 0) & (last == ranks.max(axis=(1, 2)))
+        index = Index(item, block, channel, out, tuple(i), tuple(k))
+        rank = picked.in_local[in_place] * self._slots + np.arange(self._slots)[:, None]
+        done = there & (self.numbering.encode(index) < number)
+        last = np.where(done, rank, -1).max(axis=(0, 1))
+        return last, (last >= 0) & (last == np.where(there, rank, -1).max(axis=(0, 1)))
 
     def _worth_whole_blocks(self, start: int, stop: int) -> bool:
         """Tell whether reading whole (n, group) blocks costs about what the window holds."""
         layer = self.geometry.layer
         blocks = self.geometry.batch * layer.groups
-        if not self._whole or not blocks or stop <= start:
+        if not self._whole or not blocks or stop - start < max(self.macs // blocks // 2, 1):
             return False
-        # The gather reader lays out every slot of the canvas; a large stride leaves most of them empty.
-        room = prod(axis.canvas * axis.most for axis in self.geometry.axes)
-        if self.order == "gather" and room > 4 * prod(len(axis.i) for axis in self.geometry.axes):
-            return False
-        # A block takes a few numpy calls per (channel, tap): the window has to be worth them.
-        calls = max(layer.in_per_group, layer.out_per_group) * prod(layer.kernel_size)
-        return stop - start >= max(self.macs // blocks // 2, 64 * calls)
+        # The window has to be worth the numpy calls: a few per (channel, tap), or tens per line.
+        if self.order == "scatter":
+            return stop - start >= 32 * layer.in_per_group * prod(layer.kernel_size)
+        return stop - start >= 512 * len(lines_of_cells(self.geometry))
 
     def _whole_blocks(self, start: int, stop: int) -> Macs:
         """Return ``self[start:stop]``, cut from whole blocks."""
@@ -606,6 +598,36 @@ class Trace(Sequence[Mac]):
         columns = read(self.geometry, self._x, self._weight, first, last)
         cut = slice(start - first * block, stop - first * block)
         return Macs(*(getattr(columns, field.name)[cut] for field in fields(columns)))
+
+
+def _pairs_of(
+    axes: tuple[Axis, ...], cells: list[np.ndarray]
+) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """Return the (input position, kernel tap) pairs of canvas cells, in the order they are added.
+
+    Parameters
+    ----------
+    axes : tuple of Axis
+    cells : list of ndarray of int64, one per dimension, each of shape (m,)
+        Canvas positions.
+
+    Returns
+    -------
+    i, k : list of ndarray, one per dimension, each of shape (slots, m)
+    there : ndarray of bool, shape (slots, m)
+        False for the empty slots of a cell with fewer pairs than the fullest.
+    """
+    most = [axis.most for axis in axes]
+    slots = np.unravel_index(np.arange(prod(most)), most)
+    i, k = [], []
+    there = np.ones((prod(most), len(cells[0])), dtype=bool)
+    for axis, cell, slot in zip(axes, cells, slots):
+        filled = slot[:, None] < axis.count[cell]
+        pair = np.where(filled, axis.start[cell] + slot[:, None], 0)
+        i.append(axis.i.take(pair))
+        k.append(axis.k.take(pair))
+        there &= filled
+    return i, k, there
 
 
 def _positions(columns: Sequence[np.ndarray]) -> np.ndarray:

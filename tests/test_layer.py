@@ -257,6 +257,27 @@ def test_an_axis_lists_for_each_canvas_position_the_pairs_that_land_there(along:
 
 @moderate
 @given(axes())
+def test_the_runs_of_an_axis_are_its_positions_with_pairs_each_once_with_the_same_taps(
+    along: dict[str, int],
+):
+    axis = Axis(**along)
+    positions = []
+    for run in axis.runs:
+        assert len(run.cells) > 0
+        for step, c in enumerate(run.cells):
+            here, first = axis.pairs(c), axis.pairs(run.cells[0])
+            assert (here.start, here.stop - here.start) == (
+                run.start + step * run.period,
+                run.count,
+            )
+            assert axis.k[here].tolist() == axis.k[first].tolist()
+            assert axis.i[here].tolist() == (axis.i[first] + step).tolist()
+            positions.append(c)
+    assert sorted(positions) == np.flatnonzero(axis.count).tolist()
+
+
+@moderate
+@given(axes())
 def test_an_axis_has_torchs_outputs_inside_a_canvas_that_holds_every_landing(
     along: dict[str, int],
 ):

@@ -250,6 +250,9 @@ def test_every_layer_of_a_real_model_is_recorded_and_its_trace_gives_its_output(
         assert (case.stride, case.groups) == (module.stride, module.groups)
 
 
+#: ``stride, padding, dilation, transposed, output_padding, groups`` of `torch.convolution`.
+TRANSPOSED = ([2, 3], [1, 0], [1, 2], True, [1, 0], 2)
+
 CALLS = {
     "positional": lambda x, w, b: functional.conv_transpose2d(x, w, b, 2, (1, 0), 1, 2, (1, 2)),
     "keywords": lambda x, w, b: functional.conv_transpose2d(
@@ -258,20 +261,60 @@ CALLS = {
     "torch's": lambda x, w, b: torch.conv_transpose2d(x, w, b, [2, 1], groups=2),
     "both": lambda x, w, b: torch.conv_transpose2d(x, w, None, 2, padding=1, groups=2),
     "defaults": lambda x, w, b: functional.conv_transpose2d(x, w),
-}
+    "convolution": lambda x, w, b: torch.convolution(x, w, b, *TRANSPOSED),
+    "convolution by keywords": lambda x, w, b: torch.convolution(
+        groups=2, output_padding=[1, 1], transposed=True, dilation=[2, 1], padding=[0, 1],
+        stride=[3, 2], bias=None, weight=w, input=x,
+    ),
+    "one number for each dimension": lambda x, w, b: torch.convolution(
+        x, w, b, [2], [1], [1], True, [1], 2
+    ),
+    "_convolution": lambda x, w, b: torch._convolution(
+        x, w, b, *TRANSPOSED, False, False, True, True
+    ),
+    "operator": lambda x, w, b: torch.ops.aten.convolution(x, w, b, *TRANSPOSED),
+    "operator's overload": lambda x, w, b: torch.ops.aten.convolution.default(
+        x, w, b, *TRANSPOSED
+    ),
+    "operator of its own": lambda x, w, b: torch.ops.aten.conv_transpose2d(x, w, b, [2, 2], groups=2),
+    "overload of its own": lambda x, w, b: torch.ops.aten.conv_transpose2d.input(
+        x, w, b, [2, 2], groups=2
+    ),
+}  # fmt: skip
 
 
+@pytest.mark.parametrize("inference", [False, True])
 @pytest.mark.parametrize("call", CALLS)
-def test_functional_calls_are_recorded_in_whatever_form_they_are_made(call):
+def test_functional_calls_are_recorded_once_in_whatever_form_they_are_made(call, inference):
     x, w, b = (
         torch.randint(-5, 5, (1, 4, 5, 6)),
         torch.randint(-5, 5, (4, 2, 3, 3)),
         torch.arange(4),
     )
-    with record() as calls:
+    with torch.inference_mode(inference), record() as calls:
         output = CALLS[call](x, w, b)
     (case,) = calls
     np.testing.assert_array_equal(case.trace().output, output.numpy(), strict=True)
+
+
+def test_a_convolution_that_is_not_transposed_is_not_recorded():
+    x, w, b = torch.ones(1, 4, 5), torch.ones(2, 2, 3), torch.ones(2)
+    with record() as calls:
+        for convolution in (torch.convolution, torch.ops.aten.convolution):
+            convolution(x, w, b, [1], [0], [1], False, [0], 2)
+            convolution(x, w, b, [1], [0], [1], output_padding=[0], groups=2, transposed=False)
+    assert calls == []
+
+
+def test_an_exported_model_is_recorded_as_the_model_is():
+    model = UNet()
+    x = torch.randn(2, 2, 12, 10)
+    exported = torch.export.export(model, (x,)).module()
+    with record() as expected:
+        model(x)
+    with record() as calls:
+        exported(x)
+    assert len(calls) == 2 and calls == expected
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])

@@ -150,6 +150,48 @@ def test_blocks_read_piece_by_piece_are_the_same_rows(drawn: Drawn, order: str, 
 
 
 @either_order
+@pytest.mark.parametrize("worth_a_call", [0, 10**9])
+@moderate
+@given(drawn=layers(dtypes=(torch.float64,)), at_once=st.sampled_from([1, 7, 64]))
+def test_sums_added_piece_by_piece_or_side_by_side_are_the_same(
+    drawn: Drawn, order: str, worth_a_call: int, at_once: int
+):
+    t, rows = drawn.trace(order), loop(drawn, order)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(import_module("convt_trace.trace"), "_TERMS_AT_ONCE", at_once)
+        patch.setattr(blocks, "_WORTH_A_CALL", worth_a_call)
+        assert_same(t.take(np.arange(len(t))), rows)
+        assert_same(t._whole_blocks(0, len(t)), rows)
+
+
+@either_order
+@pytest.mark.parametrize(
+    "size, kernel, parameters",
+    [
+        ((900,), (3,), {"stride": 2, "padding": 40}),
+        ((900,), (2,), {"dilation": 350}),
+        ((5,), (2,), {"dilation": 900, "stride": 3}),
+        ((400,), (3,), {"stride": 7, "dilation": 2}),
+        ((1, 300), (3, 2), {"stride": (1, 4), "padding": (0, 5)}),
+        ((300, 1), (2, 1), {"stride": 3, "padding": (2, 0)}),
+        ((2, 90, 1), (2, 3, 2), {"dilation": (1, 2, 1)}),
+    ],
+    ids=str,
+)
+def test_long_stretches_of_like_cells_are_the_same_rows(order, size, kernel, parameters):
+    random = np.random.default_rng(0)
+    t = convt_trace.trace(
+        random.normal(size=(2, 4, *size)), random.normal(size=(4, 1, *kernel)), groups=2,
+        order=order, **parameters,
+    )  # fmt: skip
+    expected = t.take(np.arange(len(t)))
+    for at_once in (50, 300, 2**16):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(blocks, "_AT_ONCE", at_once)
+            assert_equal(t._whole_blocks(0, len(t)), expected)
+
+
+@either_order
 @pytest.mark.parametrize("cut", [slice(None), slice(7, -9), slice(9_000, None)])
 def test_a_long_window_is_read_by_whole_blocks_with_the_same_rows(order, cut):
     random = np.random.default_rng(0)
