@@ -137,7 +137,7 @@ def first_picture(browser: Browser, app: App, blank: App) -> None:
         page.get_by_text("value 3").wait_for()
 
     def our_page(page: Page) -> None:
-        page.wait_for_selector("[data-panel=torch] .ct-heat > *")
+        plotted(page)
 
     theirs = median_time(browser, blank.url, blank_page)
     ours = median_time(browser, app.url, our_page)

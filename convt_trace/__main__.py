@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _export(arguments: Sequence[str]) -> int:
     try:
         from convt_trace.export import export_main
-    except ImportError as missing:  # plotly, which draws the page
+    except ImportError as missing:  # torch, whose result is on the page
         print(missing, file=sys.stderr)
         return 1
     return export_main(arguments)

@@ -190,7 +190,7 @@ class Case:
     def _repr_html_(self) -> str | None:
         try:
             from convt_trace.export import notebook
-        except ImportError:  # the player needs torch and plotly; the engine does not
+        except ImportError:  # the page shows torch's result; the engine does not
             return None
         return notebook(self)
 

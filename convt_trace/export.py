@@ -1,7 +1,7 @@
 """A case as one HTML file that plays it: no server, no network, from a USB stick or in a notebook.
 
-The page holds the player's own files, plotly.js out of the installed package, and the windows of the
-trace as the app would send them; nothing is written a second time for it.
+The page holds the player's own files and the windows of the trace as the app would send them; nothing
+is written a second time for it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from html import escape
-from importlib.util import find_spec
 from pathlib import Path
 
 from convt_trace import words
@@ -36,9 +34,6 @@ from convt_trace.player.scene import (
 from convt_trace.settings import PRESETS
 from convt_trace.snippet import SnippetError, read_snippet
 from convt_trace.trace import Trace
-
-if find_spec("plotly") is None:
-    raise ImportError("Pages are drawn by plotly.js, which comes with the Python package plotly.")
 
 #: Bytes of a page, and of the windows in one that is kept in a notebook.
 LARGEST = 6_000_000
@@ -85,7 +80,6 @@ _PAGE = """<!doctype html>
 {note}</header>
 <main id="player"></main>
 <p id="wait">Opening … This page needs JavaScript and a browser of 2023 or later.</p>
-<script type="text/plain" id="plotly">{plotly}</script>
 {windows}
 <script type="application/json" id="contents">{contents}</script>
 <script type="module">import "{first}";</script>
@@ -227,7 +221,6 @@ def _shell(case: Case, title: str) -> str:
         modules=_json({"imports": _modules()}),
         line=_text(case.line()),
         counts=_text(words.counts(case)),
-        plotly=_plotly(),
         first=_bare(_FIRST_MODULE),
         note="{note}",
         windows="{windows}",
@@ -335,16 +328,6 @@ def _window(case: Case, view: View, number: int) -> _Window:
 def _packed(data: bytes) -> str:
     # Without a time stamp the same page has the same bytes.
     return base64.b64encode(gzip.compress(data, mtime=0)).decode()
-
-
-@lru_cache(maxsize=1)
-def _plotly() -> str:
-    """Return plotly.js, gzip'd and in base64: 2 MB instead of 4.8 MB."""
-    package = find_spec("plotly")
-    if package is None or package.origin is None:
-        raise ExportError("plotly.js comes with the Python package plotly, which is not here.")
-    script = Path(package.origin).parent / "package_data" / "plotly.min.js"
-    return _packed(script.read_bytes())
 
 
 def _bare(name: str) -> str:

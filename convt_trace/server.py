@@ -1,4 +1,4 @@
-"""What the app's server sends beside Streamlit's own: plotly.js, the player, all of it compressed.
+"""What the app's server sends beside Streamlit's own: the player and the editor, all compressed.
 
 Streamlit sends its JavaScript as it lies on the disk. That is several megabytes for every new
 browser, and a class opens the link at the same moment. `Frontdoor` compresses each file once, keeps
@@ -9,7 +9,7 @@ the bytes, and tells the browser with the first answer which scripts the page wi
 `st.App` has to be called by that name in the script itself: ``streamlit run`` looks for it in the
 text of the file, without running it.
 
-Needs Streamlit, Starlette and plotly; nothing of the engine imports this module.
+Needs Streamlit and Starlette; nothing of the engine imports this module.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-import plotly
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
@@ -43,17 +42,13 @@ except ImportError:
     brotli = None
 
 #: Where they live, under the app's own address (and its ``server.baseUrlPath``).
-VENDOR, PLAYER, EDITOR = "/vendor", "/player", "/editor"
+PLAYER, EDITOR = "/player", "/editor"
 
-#: plotly.js, with its version in the address, so that a browser may keep it for good.
-PLOTLY_URL = f"{VENDOR}/plotly.min.js?v={plotly.__version__}"
-
-_PLOTLY_FOLDER = Path(plotly.__file__).parent / "package_data"
 _PLAYER_FOLDER = Path(__file__).parent / "player"
 _EDITOR_FOLDER = Path(__file__).parent / "editor"
 
 #: Files under these are compressed once and kept: Streamlit's own, and ours.
-_OURS = (f"{VENDOR}/", f"{PLAYER}/", f"{EDITOR}/")
+_OURS = (f"{PLAYER}/", f"{EDITOR}/")
 _COMPRESSED_PATHS = ("/static/", *_OURS)
 _COMPRESSED_TYPES = frozenset(
     {"text/javascript", "application/javascript", "text/css", "application/json", "image/svg+xml"}
@@ -65,9 +60,8 @@ _Edit = Callable[[int, MutableHeaders], None]
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes for `st.App`: plotly.js out of the installed package, player and editor."""
+    """Return the routes for `st.App`: player and editor."""
     return [
-        Mount(VENDOR, _Files(_PLOTLY_FOLDER, "plotly.min.js")),
         Mount(PLAYER, _Files(_PLAYER_FOLDER, "*.js", "*.css")),
         Mount(EDITOR, _Files(_EDITOR_FOLDER, "*.js", "*.css")),
     ]
@@ -79,7 +73,7 @@ def middleware() -> list[Middleware]:
 
 
 def url(path: str) -> str:
-    """Return the address of one of our files for a browser, such as ``url(PLOTLY_URL)``."""
+    """Return the address of one of our files for a browser, such as ``url("/player/player.js")``."""
     return _base() + path
 
 
@@ -129,11 +123,7 @@ class _Files(StaticFiles):
         status_code: int = 200,
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        asked = f"{scope['path']}?{scope.get('query_string', b'').decode('latin-1')}"
-        lasting = asked.endswith(PLOTLY_URL)
-        response.headers["Cache-Control"] = (
-            "public, max-age=31536000, immutable" if lasting else "no-cache"
-        )
+        response.headers["Cache-Control"] = "no-cache"  # kept, but asked for whether it is the same
         return response
 
 
@@ -310,7 +300,6 @@ def _preloads(base: str) -> str:
     return ", ".join(
         [
             f"<{base}{PLAYER}/player.css>; rel=preload; as=style",
-            f"<{base}{PLOTLY_URL}>; rel=preload; as=script",
             *(f"<{base}{PLAYER}/{name}>; rel=modulepreload" for name in modules),
         ]
     )

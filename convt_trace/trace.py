@@ -336,7 +336,7 @@ class Trace(Sequence[Mac]):
     def _repr_html_(self) -> str | None:
         try:
             from convt_trace.export import notebook, walked
-        except ImportError:  # the player needs torch and plotly; the engine does not
+        except ImportError:  # the page shows torch's result; the engine does not
             return None
         return notebook(*walked(self))
 

@@ -63,13 +63,13 @@ def test_a_module_imports_only_those_above_it(module: str):
 def test_the_engine_needs_numpy_and_ml_dtypes_alone(module: str):
     others = roots(imports(module, everywhere=False)) - sys.stdlib_module_names - {"convt_trace"}
     assert others <= LIBRARIES
-    assert not roots(imports(module)) & {"torch", "streamlit", "plotly"}
+    assert not roots(imports(module)) & {"torch", "streamlit"}
 
 
 @pytest.mark.parametrize("module", WORDS)
 def test_words_know_neither_pages_nor_drawings(module: str):
     names = imports(module)
-    assert not roots(names) & {"streamlit", "plotly"}
+    assert not roots(names) & {"streamlit"}
     ours = {name.split(".")[1] for name in names if name.startswith("convt_trace.")}
     assert ours <= {*LADDER, *WORDS}
 
@@ -94,10 +94,10 @@ def test_tracing_loads_neither_torch_nor_a_page():
         "case.trace()[0], case.trace('gather')[:], case.trace().output"
     )
     assert "numpy" in loaded
-    assert not loaded & {"torch", "streamlit", "plotly", "pandas"}
+    assert not loaded & {"torch", "streamlit", "pandas"}
 
 
 def test_comparing_with_torch_loads_torch_and_no_page():
     loaded = loaded_after("import convt_trace\nconvt_trace.compare")
     assert "torch" in loaded
-    assert not loaded & {"streamlit", "plotly"}
+    assert not loaded & {"streamlit"}

@@ -1,4 +1,4 @@
-"""What the server sends: each file compressed once, plotly.js alone of its package, and hints."""
+"""What the server sends: each file compressed once, nothing but what is to be sent, and hints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import brotli
-import plotly
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -31,7 +30,7 @@ from websockets.sync.client import connect
 
 from convt_trace import server
 
-PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+PLOTLY = f"{server.PLAYER}/plotly.js"
 SCRIPT = "const numbers = [0, 1, 2, 3];\n" * 200
 
 
@@ -275,37 +274,23 @@ def test_what_is_kept_is_bounded() -> None:
     assert [file for file in files if kept.get(file)] == [files[0], files[8], files[9]]
 
 
-def test_plotly_is_served_and_nothing_else_of_its_package(client: Client) -> None:
-    answer = client.get(server.PLOTLY_URL)
-    assert answer.text == PLOTLY.read_text()
-    assert "immutable" in answer.headers["cache-control"]
-    others = [
-        path.relative_to(PLOTLY.parent) for path in PLOTLY.parent.rglob("*") if path != PLOTLY
-    ]
-    assert others
-    for other in [*others, "", ".", "../__init__.py", "%2e%2e/__init__.py", "plotly.min.js/"]:
-        status = client.get(f"{server.VENDOR}/{other}").status
-        assert status == (200 if str(other) == "plotly.min.js/" else 404), other
-
-
-def test_another_version_of_plotly_is_not_kept_for_good(client: Client) -> None:
-    for query in ("", "?v=1.0.0", "?v="):
-        answer = client.get(f"{server.VENDOR}/plotly.min.js{query}")
-        assert answer.headers["cache-control"] == "no-cache"
-
-
 def test_the_player_is_served_without_its_python(client: Client) -> None:
     player = Path(server.__file__).parent / "player"
     for path in player.iterdir():
-        status = client.get(f"{server.PLAYER}/{path.name}").status
-        assert status == (200 if path.suffix in (".js", ".css") else 404), path.name
+        answer = client.get(f"{server.PLAYER}/{path.name}")
+        assert answer.status == (200 if path.suffix in (".js", ".css") else 404), path.name
+        if answer.status == 200:
+            assert answer.text == path.read_text()
+            assert answer.headers["cache-control"] == "no-cache"
+    for other in ("", ".", "../__init__.py", "%2e%2e/__init__.py", "plotly.js/../../link.py"):
+        assert client.get(f"{server.PLAYER}/{other}").status == 404, other
 
 
 def test_a_page_names_its_scripts_and_nothing_else_does(client: Client) -> None:
     for path in ("/", "/a_page"):
         hints = client.get(path).headers["link"]
-        assert f"<{server.PLOTLY_URL}>; rel=preload; as=script" in hints
-    for path in ("/static/app.js", server.PLOTLY_URL, "/data", "/gone"):
+        assert f"<{PLOTLY}>; rel=modulepreload" in hints
+    for path in ("/static/app.js", PLOTLY, "/data", "/gone"):
         assert "link" not in client.get(path).headers
 
 
@@ -315,11 +300,10 @@ def test_a_base_path_goes_in_front_of_everything(
 ) -> None:
     monkeypatch.setattr(config, "get_option", {"server.baseUrlPath": written}.__getitem__)
     client: Client = request.getfixturevalue("client")
-    assert server.url(server.PLOTLY_URL) == f"/class{server.PLOTLY_URL}"
-    assert f"</class{server.PLOTLY_URL}>" in client.get("/class/").headers["link"]
-    answer = client.get(server.url(server.PLOTLY_URL))
-    assert answer.text == PLOTLY.read_text()
-    assert "immutable" in answer.headers["cache-control"]
+    assert server.url(PLOTLY) == f"/class{PLOTLY}"
+    assert f"</class{PLOTLY}>" in client.get("/class/").headers["link"]
+    answer = client.get(server.url(PLOTLY))
+    assert answer.text == (Path(server.__file__).parent / "player" / "plotly.js").read_text()
 
 
 def test_streamlit_run_finds_the_app_in_the_text_of_a_script(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ let player;
 export default function (component) {
   player ??= import(at(%(player)s));
   const mounted = player.then((module) =>
-    module.mount(component, { plotly: at(%(plotly)s), style: at(%(style)s), cells: %(cells)s })
+    module.mount(component, { style: at(%(style)s), cells: %(cells)s })
   );
   return () => mounted.then((leave) => leave());
 }
@@ -36,7 +36,6 @@ def _component(name: str, cells: bool) -> Any:
         js=_LOADER
         % {
             "player": json.dumps(server.url(f"{server.PLAYER}/player.js")),
-            "plotly": json.dumps(server.url(server.PLOTLY_URL)),
             "style": json.dumps(server.url(f"{server.PLAYER}/player.css")),
             "cells": json.dumps(cells),
         },

@@ -2,6 +2,7 @@
 // It asks the server for nothing but further windows of a long trace.
 
 import { fit, NUMBERS_FROM, spots } from "./layout.js";
+import Plotly from "./plotly.js";
 import { Predict } from "./predict.js";
 import { decode, DONE, EMPTY, Filling, format } from "./scene.js";
 
@@ -334,25 +335,8 @@ class Sheet {
     for (const cell of this.places.keys()) this.write(cell, valueOf(cell));
   }
 
-  /** Draw the cells on a canvas, for as long as plotly.js is on its way. */
-  #sketch() {
-    const { laid, panel, player } = this;
-    const canvas = make("canvas", { width: laid.columns * laid.cell, height: laid.rows * laid.cell });
-    const pen = canvas.getContext("2d");
-    this.z.forEach((row, r) =>
-      row.forEach((value, c) => {
-        if (value === null) return;
-        pen.fillStyle = `rgb(${player.scale.color(value, panel.limit)})`;
-        pen.fillRect(c * laid.cell, r * laid.cell, laid.cell - laid.gap, laid.cell - laid.gap);
-      }),
-    );
-    this.heat.replaceChildren(canvas);
-  }
-
   /** Draw the heatmap anew, with its size and colours. */
   paint() {
-    if (!window.Plotly) return this.#sketch();
-    if (this.heat.firstChild?.tagName === "CANVAS") this.heat.replaceChildren();
     const { laid, panel } = this;
     const trace = {
       type: "heatmap",
@@ -375,13 +359,12 @@ class Sheet {
       xaxis: { ...axis, range: [-0.5, laid.columns - 0.5] },
       yaxis: { ...axis, range: [laid.rows - 0.5, -0.5] },
     };
-    return window.Plotly.react(this.heat, [trace], layout, { staticPlot: true });
+    return Plotly.react(this.heat, [trace], layout, { staticPlot: true });
   }
 
   /** Draw the values anew, nothing else. */
   repaint() {
-    if (this.heat.firstChild?.tagName === "CANVAS") this.paint();
-    else window.Plotly.restyle(this.heat, { z: [this.z] }, [0]);
+    Plotly.restyle(this.heat, { z: [this.z] }, [0]);
   }
 }
 
@@ -522,8 +505,6 @@ class Player {
     const scene = decode(message);
     await this.ready;
     this.root.hidden = false;
-    // The first picture is sketched; plotly.js takes most of a second to start on a slow machine.
-    if (!window.Plotly) afterPaint(() => loadPlotly(this.options.plotly).then(() => this.#recolour()));
     const key = JSON.stringify([scene.case, scene.order, scene.total, scene.tensors.map((panel) => panel.channels)]);
     const opening = this.#openingOf(scene);
     if (key === this.key) {
@@ -1213,19 +1194,6 @@ function describeSum(sum) {
     lines.at(-1).append(` · ${said}`);
   }
   return lines;
-}
-
-/** Run once the page has painted what it has: a script that takes long would hold the picture back. */
-function afterPaint(run) {
-  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(run, 100)));
-}
-
-/** Load plotly once per page, however many players there are. */
-function loadPlotly(url) {
-  window.convtPlotly ??= new Promise((done, fail) => {
-    document.head.append(make("script", { src: url, onload: done, onerror: () => fail(new Error(`${url} did not load`)) }));
-  });
-  return window.convtPlotly;
 }
 
 /** Load the style sheet beside the player, before anything is shown. */

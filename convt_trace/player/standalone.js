@@ -1,5 +1,5 @@
-// What a page without a server adds to the player: plotly.js and the windows of the trace come out of
-// the page itself, and steps that it does not hold are stepped over. Made by convt_trace/export.py.
+// What a page without a server adds to the player: the windows of the trace come out of the
+// page itself, and steps that it does not hold are stepped over. Made by convt_trace/export.py.
 
 import { mount } from "./player.js";
 
@@ -31,8 +31,7 @@ async function show(options, number) {
   mount({ data, parentElement: element, setTriggerValue: (name, wanted) => name === "window" && show(options, wanted) }, options);
 }
 
-const plotly = URL.createObjectURL(new Blob([await part("plotly")], { type: "text/javascript" }));
-const options = { plotly, reach };
+const options = { reach };
 await show(options, first);
 byId("wait").hidden = true;
 dark.onchange = () => show(options, 0); // a player that is given data it has reads its colours anew
