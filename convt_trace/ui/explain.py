@@ -65,22 +65,27 @@ def page() -> None:
     warm_up()
     state = _state()
     st.markdown("#### Paste a snippet, see where its numbers come from")
-    _gallery(state)
+    with (
+        st.container()
+    ):  # what comes and goes in it does not move the editor, which would start anew
+        _gallery(state)
     left, right = st.columns([3, 2], gap="medium")
+    with right:
+        found = st.container()
+        _limits()
     if state.source is not None and not readings.has(state.source, state.run):
         # The editor stands before the text is read, and is drawn again with what to mark.
         with left:
             _editor(state, None)
-        with right, st.spinner("Reading the snippet …"):
+        with found, st.spinner("Reading the snippet …"):
             readings.read(state.source, state.run)
         st.rerun()
     result = None if state.source is None else readings.read(state.source, state.run)
     with left:
         _editor(state, result)
-    with right:
-        if result is not None:
+    if result is not None:
+        with found:
             _found(state, result)
-        _limits()
     if result is not None and result.reading.calls:
         _calls(state, result)
     address.write(urlencode(_address(state)))

@@ -36,7 +36,14 @@ def editor(page: Page) -> Locator:
 def open_at(page: Page, path: str = "/Explain") -> Page:
     page.goto(path)
     expect(editor(page)).to_be_visible(timeout=60_000)
+    settled(page)
     return page
+
+
+def settled(page: Page) -> None:
+    """Wait until the page is drawn: what is open in it closes when something above comes to stand."""
+    drawn = page.get_by_test_id("stApp")
+    expect(drawn).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
 
 
 def explain(page: Page, text: str, key: str = "Control+Enter") -> None:
@@ -47,8 +54,7 @@ def explain(page: Page, text: str, key: str = "Control+Enter") -> None:
 
 def pick(page: Page, name: str) -> None:
     """Choose an example of the gallery, once the page is drawn."""
-    drawn = page.get_by_test_id("stApp")
-    expect(drawn).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
+    settled(page)
     page.get_by_role("radio", name=EXAMPLES[name].title, exact=True).click()
 
 
@@ -74,6 +80,8 @@ def test_the_question_is_explained_at_one_key(page: Page) -> None:
     open_at(page)
     explain(page, QUESTION.replace("layer", "up"))
     expect(page.get_by_text("print(up(x))").last).to_be_visible()
+    # The hands stay where they were, and what they did can be undone.
+    expect(editor(page)).to_be_focused()
     expect(answer(page)).to_contain_text("y[0,0:2,0] = 2 * dot([1,1,1], [2,1,1]) = 8")
     expect(answer(page)).to_contain_text("y[0,2:4,0] = 2 * dot([1,1,2], [2,1,1]) = 10")
     expect(page.get_by_text("grad_fn=<ConvolutionBackward0>")).to_be_visible()
@@ -81,9 +89,23 @@ def test_the_question_is_explained_at_one_key(page: Page) -> None:
     last_step(page)
     expect(page.locator("figure[data-panel=output]")).to_contain_text("10")
     # The answer is there: nothing is left to predict.
-    page.keyboard.press("h")
+    page.get_by_role("button", name="Last step", exact=True).press("h")
     expect(page.get_by_label("Hide the output, to predict it")).to_be_hidden()
     expect(page.locator("figure[data-panel=output]")).to_contain_text("10")
+
+
+def test_an_answer_leaves_the_editor_its_way_back(page: Page) -> None:
+    open_at(page)
+    expect(answer(page)).to_be_visible()
+    editor(page).press("Control+End")
+    editor(page).type("#")
+    for text in (QUESTION + "#", QUESTION):
+        editor(page).press("Control+Enter")
+        expect(page.get_by_text("changed since it was explained")).to_be_hidden()
+        settled(page)
+        expect(editor(page)).to_have_value(text)
+        editor(page).press("Control+z")
+    expect(editor(page)).to_have_value(QUESTION)
 
 
 def test_somebody_new_sees_the_question_explained(page: Page) -> None:

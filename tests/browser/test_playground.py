@@ -118,6 +118,26 @@ def test_back_brings_the_setting_before(page: Page) -> None:
     assert before and after and before["y"] == after["y"] and before["x"] < after["x"]
 
 
+def test_one_player_stays_through_what_comes_and_goes_above_it(page: Page) -> None:
+    player = PlayerPage(page, "/?stride=fast")
+    expect(page.get_by_role("alert")).to_have_count(1)
+    root = page.locator(".ct-player")
+    root.evaluate("element => { element.first = true; }")
+    slider(page, "stride").press("ArrowRight")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    player.settled()
+    slider(page, "batch").press("ArrowRight")
+    expect(page.get_by_text("Which channels are shown")).to_be_visible()
+    player.settled()
+    slider(page, "batch").press("ArrowLeft")
+    expect(page.get_by_text("Which channels are shown")).to_be_hidden()
+    player.settled()
+    choose(page, "Start from", PRESETS["pair"].title)
+    expect(page.get_by_test_id("stMain")).to_contain_text("[8, 17]")
+    player.settled()
+    assert root.evaluate("element => element.first")
+
+
 def test_quick_hands_lose_nothing(page: Page) -> None:
     player = PlayerPage(page)
     page.get_by_role("radio", name="2d").click()
