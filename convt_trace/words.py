@@ -50,6 +50,13 @@ _MOST_MACS = 2**13
 #: Groups that the block table lists before it skips to the last.
 _MOST_GROUPS = 4
 
+#: What each order of the MACs walks along.
+ORDERS = {
+    "scatter": "Each input value stamps the kernel onto the output.",
+    "gather": "Each output cell collects its taps: the flipped kernel slides over the zero-stuffed "
+    "input.",
+}
+
 
 def size_formula(case: Case) -> str:
     r"""Return the output-size formula, then the same with the case's numbers, per axis, as LaTeX.

@@ -186,7 +186,9 @@ class Sheet {
       parts.push(draw("rect", { class: "ct-block", x: left, y: top, width, height }));
       if (player.scene.dims === 1) {
         parts.push(draw("rect", { class: group, x: 0, y: top + 1, width: 5, height: height - 2 }));
+        // A line to another panel passes behind the name, not through it.
         names.push(
+          draw("rect", { class: "ct-behind", x: 6, y: top + height / 2 - 8, width: margin.left - 8, height: 16 }),
           draw("text", { class: "ct-name", x: margin.left - 6, y: top + height / 2 + 4, "text-anchor": "end" }, `${channel.label}]`),
         );
       } else {

@@ -22,10 +22,6 @@ from convt_trace.ui import address
 from convt_trace.ui.markdown import code
 from convt_trace.words_conv import conv_cell_answer, conv_short_answer
 
-_ORDERS = {
-    "scatter": "Each input value stamps the kernel onto the output.",
-    "gather": "Each output cell collects its taps, through the flipped kernel.",
-}
 _AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
 _short_answer = lru_cache(maxsize=64)(words.short_answer)
@@ -107,14 +103,14 @@ def _walk(case: Case, key: str) -> None:
     """Draw the player and the cell that was asked for; a click in it runs only this again."""
     order = st.segmented_control(
         "Order of the MACs",
-        list(_ORDERS),
+        list(words.ORDERS),
         default="scatter",
         required=True,
         key=f"order_{key}",
         format_func=lambda name: name.capitalize(),
         label_visibility="collapsed",
     )
-    st.caption(_ORDERS[order])
+    st.caption(words.ORDERS[order])
     cell = _cell_of(case.dims, key)
     player(
         case,

@@ -20,11 +20,6 @@ from convt_trace.ui import address, controls, opened, share, shell
 
 #: Rows of the trace table: a page of it, and what one CSV file holds.
 _ROWS, _CSV_ROWS = 500, 100_000
-_ORDERS = {
-    "scatter": "Each input value stamps the kernel onto the output.",
-    "gather": "Each output cell collects its taps: the flipped kernel slides over the input, with "
-    "zeros between and around its values.",
-}
 _TABS = ("Output size", "PyTorch code", "Trace table", "Edit the numbers")
 
 
@@ -137,14 +132,14 @@ def _order() -> str:
     with st.container(horizontal=True, vertical_alignment="center"):
         order = st.segmented_control(
             "Order of the MACs",
-            list(_ORDERS),
+            list(words.ORDERS),
             required=True,
             key=controls.start("order", st.session_state.order),
             label_visibility="collapsed",
         )
         order = order or "scatter"  # one is always chosen
         st.session_state.order = order
-        st.markdown(_ORDERS[order])
+        st.markdown(words.ORDERS[order])
     return order
 
 
