@@ -90,7 +90,6 @@ class Scale {
     const style = getComputedStyle(element);
     const read = (name) => parseColor(style.getPropertyValue(name).trim());
     [this.negative, this.zero, this.positive] = ["--ct-negative", "--ct-zero", "--ct-positive"].map(read);
-    this.key = [this.negative, this.zero, this.positive].join();
   }
 
   get plotly() {
@@ -1103,10 +1102,10 @@ class Player {
       Home: () => this.seek(0),
       End: () => this.seek(this.scene.total),
       Escape: () => this.pin(null),
-      h: () => this.#hideBy(this.predict.on ? "no" : this.step ? "on" : "all"),
+      h: !this.options.cells && (() => this.#hideBy(this.predict.on ? "no" : this.step ? "on" : "all")),
       u: () => this.#nextUnit(),
     }[event.key.length > 1 ? event.key : event.key.toLowerCase()];
-    if (!run || (this.options.cells && event.key.toLowerCase() === "h")) return;
+    if (!run) return;
     event.preventDefault();
     event.stopPropagation();
     run();

@@ -65,13 +65,11 @@ def page() -> None:
     warm_up()
     state = _state()
     st.markdown("#### Paste a snippet, see where its numbers come from")
-    with (
-        st.container()
-    ):  # what comes and goes in it does not move the editor, which would start anew
+    with shell.apart():
         _gallery(state)
     left, right = st.columns([3, 2], gap="medium")
     with right:
-        found = st.container()
+        found = shell.apart()
         _limits()
     if state.source is not None and not readings.has(state.source, state.run):
         # The editor stands before the text is read, and is drawn again with what to mark.
@@ -86,8 +84,8 @@ def page() -> None:
     if result is not None:
         with found:
             _found(state, result)
-    if result is not None and result.reading.calls:
-        _calls(state, result)
+        if result.reading.calls:
+            _calls(state, result)
     address.write(urlencode(_address(state)))
 
 

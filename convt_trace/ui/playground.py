@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from convt_trace import words
 from convt_trace.case import Case
@@ -34,18 +33,10 @@ def page() -> None:
     opened.load()
     bare = bool(st.context.is_embedded) or opened.is_presented()
     shell.page("Playground", bare=bare)
-    with _apart():
+    with shell.apart():
         if st.session_state.problem:
             st.warning(st.session_state.problem, icon=":material/link_off:")
     (_bare if bare else _full)()
-
-
-def _apart() -> DeltaGenerator:
-    """Return room for what comes and goes: an element that moves up or down on the page starts anew.
-
-    The player would lose its step, and be drawn twice for a moment.
-    """
-    return st.container()
 
 
 def _full() -> None:
@@ -57,10 +48,10 @@ def _full() -> None:
         _put_away()
     _upload()
     case = what if isinstance(what, Case) else case_of(what)
-    with _apart():
+    with shell.apart():
         _head(what, case)
     order = _order()
-    with _apart():
+    with shell.apart():
         view = _view(case, order)
     _windows(what, case, view)
     if st.session_state.opening.hide is None:

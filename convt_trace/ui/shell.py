@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from convt_trace import server
 from convt_trace.ui import address
@@ -63,3 +64,12 @@ def page(title: str, sidebar: Literal["auto"] | int = "auto", bare: bool = False
             if label == title:
                 address.keep(file)
             st.page_link(file, label=label, icon=icon, query_params=address.of(file))
+
+
+def apart() -> DeltaGenerator:
+    """Return room for what comes and goes, so that it moves nothing else to another place.
+
+    Streamlit starts an element anew where its place among its neighbours changes: the player would
+    lose its step, the editor its caret, and either would be there twice for a moment.
+    """
+    return st.container()
