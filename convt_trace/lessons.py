@@ -95,7 +95,7 @@ LESSON: tuple[Step, ...] = (
     Step(
         "Stride sets the stamps apart",
         "With `stride=2` each stamp begins two cells after the one before, so the output grows: it is "
-        "the output that is strode over, not the input. Between two stamps of three cells only one "
+        "the output that is stepped over, not the input. Between two stamps of three cells only one "
         "cell is shared.",
         "Which number stands where the first two stamps share a cell?",
         (0, 0, 2),
