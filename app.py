@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from convt_trace import server
+from convt_trace.app import server
 
 app = st.App(__file__, routes=server.routes(), middleware=server.middleware())
 
 if __name__ == "__main__":
-    from convt_trace.ui import playground
+    from convt_trace.app import playground
 
     playground.page()

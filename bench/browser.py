@@ -16,10 +16,11 @@ from statistics import median
 
 from playwright.sync_api import Browser, Locator, Page
 
-from convt_trace.case import Case
-from convt_trace.link import from_link
-from convt_trace.player.scene import View, read_message, scene
-from convt_trace.settings import PRESETS
+from convt_trace.engine.case import Case
+from convt_trace.engine.view import View
+from convt_trace.links.link import from_link
+from convt_trace.links.settings import PRESETS
+from convt_trace.player.scene import read_message, scene
 from live_app import ROOT, App, chromium, running
 
 ONE = {"dims": "2d", "groups": "1", "in_channels": "1", "out_channels": "1", "weight": "integers:2"}

@@ -18,7 +18,7 @@ import numpy as np
 
 import convt_trace
 from convt_trace import Macs, Trace
-from convt_trace.layer import Layer
+from convt_trace.engine.layer import Layer
 
 #: A full-column read takes at most this many times writing its bytes, and is meant to take so many.
 LIMIT, AIM = 6, 3

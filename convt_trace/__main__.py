@@ -12,14 +12,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from convt_trace import words
-from convt_trace.advice import Call as Refusal
-from convt_trace.advice import Explanation, explain_error, unbatched_warning
-from convt_trace.layer import Ints
-from convt_trace.positional import warnings_of
+from convt_trace.answers import transposed as words
+from convt_trace.answers.advice import Call as Refusal
+from convt_trace.answers.advice import Explanation, explain_error, unbatched_warning
+from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
+from convt_trace.answers.positional import warnings_of
+from convt_trace.engine.case import Case
+from convt_trace.engine.errors import LayerError
+from convt_trace.engine.layer import Ints
+from convt_trace.engine.orders import ORDERS
+from convt_trace.engine.view import View, picked_trace, view_of
+from convt_trace.links.files import from_json
+from convt_trace.links.packed import Unreadable
+from convt_trace.links.settings import PRESETS
+from convt_trace.player.page import ExportError, to_html
+from convt_trace.player.scene import build, read_message
 from convt_trace.snippet import LIMITS, Attempt, Call, Reading, SnippetError, read_snippet
 from convt_trace.snippet.clean import parse
-from convt_trace.words_conv import conv_cell_answer, conv_short_answer
 
 _CONSTRUCTOR = (
     "in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding", "groups",
@@ -37,9 +46,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 for a text that was not read to its end or a cell that is not there, 1
         where there is nothing to export.
     """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given[:1] == ["export"]:
-        return _export(given[1:])
+    chosen = _parser().parse_args(arguments)
+    if chosen.command == "export":
+        return _export(chosen)
+    return _explain(chosen.file, chosen.cell, chosen.json)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m convt_trace",
         description="Explain the transposed convolutions of a text, or write one as a page.",
@@ -51,18 +64,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--cell", metavar="N,C,POS", type=_cell, help="add up this output cell alone: 0,1,2,2"
     )
     explain.add_argument("--json", action="store_true", help="print the calls as JSON")
-    commands.add_parser("export", help="write a case as an HTML file that plays it")
-    chosen = parser.parse_args(given)
-    return _explain(chosen.file, chosen.cell, chosen.json)
 
-
-def _export(arguments: Sequence[str]) -> int:
-    try:
-        from convt_trace.export import export_main
-    except ImportError as missing:  # torch, whose result is on the page
-        print(missing, file=sys.stderr)
-        return 1
-    return export_main(arguments)
+    does = "write a case as an HTML file that plays it with no server and no network"
+    export = commands.add_parser("export", help=does, description=f"{does.capitalize()}.")
+    export.add_argument(
+        "case",
+        help=f"a snippet (.py, .txt), a case file (.json), or one of {', '.join(PRESETS)}",
+    )
+    export.add_argument(
+        "--call", type=int, default=1, help="which of a snippet's transposed convolutions"
+    )
+    export.add_argument("-o", "--output", default="lesson.html", help="default: %(default)s")
+    export.add_argument("--order", choices=list(ORDERS), default="scatter")
+    export.add_argument("--step", type=int, default=0, help="the step to open at")
+    export.add_argument(
+        "--hide", type=int, help="hide the output from this step on, to be predicted; 0 hides all"
+    )
+    export.add_argument(
+        "--unit",
+        default="MAC",
+        help="what a step spans: MAC, stamp, input-channel, group, all, ...",
+    )
+    export.add_argument(
+        "--cell", metavar="N,C,POS", help="the output cell that is selected, such as 0,1,2,2"
+    )
+    export.add_argument("--title", default="", help="a heading")
+    return parser
 
 
 def _cell(text: str) -> Ints:
@@ -70,6 +97,9 @@ def _cell(text: str) -> Ints:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers") from None
+
+
+# -- explain ------------------------------------------------------------------------------------
 
 
 def _explain(file: str, cell: Ints | None, as_json: bool) -> int:
@@ -297,6 +327,93 @@ def _calls(source: str) -> Iterator[tuple[str, ast.Call]]:
             name = getattr(node.func, "attr", getattr(node.func, "id", ""))
             if re.fullmatch(r"conv_transpose[123]d|ConvTranspose[123]d", name):
                 yield name, node
+
+
+# -- export -------------------------------------------------------------------------------------
+
+
+class _NotThere(ValueError):
+    """A unit or a cell that a case does not have; the message is one sentence."""
+
+
+def _export(asked: argparse.Namespace) -> int:
+    """Write a page: 1 where there is nothing to write, 2 for a unit or a cell that is not there."""
+    try:
+        case = _named(asked.case, asked.call)
+        unit = _unit(case, asked.order, asked.unit)
+        view, selected = View(asked.order), None
+        if asked.cell is not None:
+            place = _in_output(case, asked.cell)
+            view, selected = view_of(case, asked.order, place), ("output", place)
+            _refuse_off_screen(case, view, asked.step, place)
+        page = to_html(
+            case,
+            view,
+            asked.step,
+            title=asked.title,
+            unit=unit,
+            selected=selected,
+            hidden=asked.hide,
+        )
+        written = Path(asked.output).write_bytes(page.encode())
+    except _NotThere as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (OSError, Unreadable, LayerError, ExportError, SnippetError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{asked.output}: {written / 1e6:.1f} MB, {case.line()}")
+    return 0
+
+
+def _unit(case: Case, order: str, text: str) -> str:
+    """Return a unit of step by its name, written as the player shows it or as links do."""
+    units = [unit for unit in ORDERS[order].units if unit != "tap row" or case.layer.dims > 1]
+    for unit in units:
+        if text.lower().replace("-", " ") == unit.lower():
+            return unit
+    raise _NotThere(f"--unit: {text!r} is none of {', '.join(units)}, the steps of {order}.")
+
+
+def _in_output(case: Case, text: str) -> Ints:
+    """Return an output cell; that of an unbatched case may leave the batch item out."""
+    try:
+        cell = _cell(text)
+    except argparse.ArgumentTypeError as error:
+        raise _NotThere(f"--cell: {error}.") from None
+    shape = case.geometry.output_shape
+    if case.unbatched and len(cell) == len(shape) - 1:
+        cell = (0, *cell)
+    if len(cell) != len(shape):
+        raise _NotThere(f"--cell: {text!r} has {len(cell)} numbers; N,C,POS are {len(shape)} here.")
+    if not all(0 <= at < size for at, size in zip(cell, shape)):
+        raise _NotThere(f"--cell: {text} is outside the output, whose shape is {shape}.")
+    return cell
+
+
+def _refuse_off_screen(case: Case, view: View, step: int, cell: Ints) -> None:
+    """Refuse to select a cell that the player does not show where it opens."""
+    total = len(picked_trace(case, view))
+    header = read_message(build(case, view, min(max(step - 1, 0), max(total - 1, 0))))[0]
+    (output,) = (panel for panel in header["panels"] if panel["name"] == "output")
+    tracks = output["tracks"][-case.layer.dims :]
+    if not all(at in track["label"] for at, track in zip(cell[2:], tracks)):
+        place = ",".join(map(str, cell))
+        raise _NotThere(f"--cell: {place} is not on screen at step {step}: give a --step near it.")
+
+
+def _named(name: str, call: int) -> Case:
+    """Return a preset's case, a case file's, or that of a snippet's call (counted from 1)."""
+    if name in PRESETS:
+        return PRESETS[name].settings.case()
+    if name.endswith(".json"):
+        return from_json(Path(name).read_bytes())
+    cases = read_snippet(Path(name).read_text(errors="replace"), isolated=True).cases
+    if not 1 <= call <= len(cases):
+        raise ExportError(
+            f"{name} runs {len(cases)} transposed convolutions: there is no call {call} to write."
+        )
+    return cases[call - 1]
 
 
 if __name__ == "__main__":

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from convt_trace.ui import explain
+from convt_trace.app import explain
 
 explain.page()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from convt_trace.ui import lesson
+from convt_trace.app import lesson
 
 lesson.page()

@@ -72,7 +72,7 @@ import "prism-code-editor/prism/languages/python";
 import "prism-code-editor/languages/python";
 export { default as layout } from "prism-code-editor/layout.css";
 """,
-        "editor",
+        "app/editor",
     ),
     # Heatmaps alone: a quarter of the whole, and a sixth of the time to start.
     Bundle(

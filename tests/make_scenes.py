@@ -15,8 +15,9 @@ from unittest.mock import patch
 import numpy as np
 
 from convt_trace import Case
-from convt_trace.player.scene import View, picked_trace, read_message, scene
-from convt_trace.settings import PRESETS
+from convt_trace.engine.view import View, picked_trace
+from convt_trace.links.settings import PRESETS
+from convt_trace.player.scene import read_message, scene
 
 MODULE = sys.modules[View.__module__]
 ORDERS = ("scatter", "gather")

@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 import convt_trace
+from convt_trace import Case
+from convt_trace.links.packed import DTYPES
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 INTEGERS = (torch.int8, torch.int32, torch.int64)
@@ -218,3 +220,24 @@ def _multiplied(drawn: Drawn) -> Iterator[tuple[Any, ...]]:
                     n, group, ci, group * outs + out, i, k, o,
                     x[(n, ci, *i)].item(), weight[(ci, out, *k)].item(),
                 )  # fmt: skip
+
+
+@st.composite
+def bit_cases(draw) -> Case:
+    """Cases of any bits at all: NaNs with payloads, -0.0, subnormals, the ends of integers."""
+    dtype = DTYPES[draw(st.sampled_from(list(DTYPES)))]
+    size = dtype.itemsize
+
+    def tensor(*shape: int) -> np.ndarray:
+        count = int(np.prod(shape))
+        raw = draw(st.binary(min_size=count * size, max_size=count * size))
+        return np.frombuffer(raw, f"u{size}").view(dtype).reshape(shape)
+
+    length, kernel, c_in, c_out = (draw(st.integers(1, 4)) for _ in range(4))
+    unbatched = draw(st.booleans())
+    return Case.of(
+        tensor(*([] if unbatched else [draw(st.integers(0, 2))]), c_in, length),
+        tensor(c_in, c_out, kernel),
+        tensor(c_out) if draw(st.booleans()) else None,
+        stride=draw(st.integers(1, 3)),
+    )

@@ -1,4 +1,4 @@
-"""The ladder of modules holds: each imports only what stands above it, and the engine is numpy alone."""
+"""The ladder of wings holds: each imports only what stands below it, imports inside functions counted."""
 
 from __future__ import annotations
 
@@ -13,65 +13,93 @@ import convt_trace
 
 PACKAGE = Path(convt_trace.__file__).parent
 
-#: Top to bottom. Only the last needs torch.
-LADDER = ("errors", "layer", "arrays", "blocks", "trace", "case", "reference")
-#: What a method may import when it is called: the way from a case to a file or a page of it.
-DOORS = {"trace": {"export"}, "case": {"files", "export"}}
-#: What is said about a case: above the pages, beside the drawings, and knowing neither.
-WORDS = ("sums", "advice", "pasted", "words", "words_conv", "misread")
+#: The wings from the ground up; each may import those on the floors below its own, and itself.
+FLOORS = (("engine",), ("answers", "links", "snippet"), ("player",), ("app", "__main__"))
+#: The engine from the ground up; only the last two need torch.
+ENGINE = (
+    "errors", "layer", "orders", "arrays", "blocks", "trace", "case", "view", "reference",
+)  # fmt: skip
 LIBRARIES = {"numpy", "ml_dtypes"}
 
 
-def imports(module: str, everywhere: bool = True) -> set[str]:
-    """The full names that a module imports; not ``everywhere``, only those that run at its import."""
-    tree = ast.parse((PACKAGE / f"{module}.py").read_text())
-    nodes = list(ast.walk(tree)) if everywhere else list(_at_import(tree))
-    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom):
+def name_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(module: str) -> set[str]:
+    """The full names that a module imports, wherever in it; for types alone they do not count."""
+    names = set()
+    for node in walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "the ladder is read off absolute imports"
-            names.add(node.module)
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+            full = {f"{node.module}.{alias.name}" for alias in node.names}
+            # `from package import module` is an import of the module, not of the package.
+            names |= {name if name in MODULES else node.module for name in full}
     return names
 
 
-def _at_import(node: ast.AST):
+def walk(node: ast.AST):
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            continue
         if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
             continue
         yield child
-        yield from _at_import(child)
+        yield from walk(child)
 
 
-def roots(names: set[str]) -> set[str]:
-    return {name.partition(".")[0] for name in names}
+def wing(module: str) -> str:
+    """The wing that a module stands in; the package's own front door stands in none."""
+    return (module.split(".") + [""])[1]
 
 
-@pytest.mark.parametrize("module", LADDER)
-def test_a_module_imports_only_those_above_it(module: str):
-    below = {f"convt_trace.{other}" for other in LADDER[LADDER.index(module) :]}
-    assert not imports(module) & below
-    ours = {name.split(".")[1] for name in imports(module) if name.startswith("convt_trace.")}
-    assert ours <= {*LADDER, *DOORS.get(module, ())}
-    at_import = {name.split(".")[1] for name in imports(module, False) if "convt_trace." in name}
-    assert at_import <= set(LADDER)
+OURS = {module: imports(module) & set(MODULES) - {module} for module in MODULES}
 
 
-@pytest.mark.parametrize("module", LADDER[:-1])
+@pytest.mark.parametrize("module", [module for module in MODULES if wing(module)])
+def test_a_module_imports_only_from_its_own_floor_and_below(module: str):
+    floor = next(at for at, wings in enumerate(FLOORS) if wing(module) in wings)
+    below = {wing for wings in FLOORS[:floor] for wing in wings} | {wing(module)}
+    assert {other for other in OURS[module] if wing(other) not in below} == set()
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    # What is left when all are taken away that import nothing left is a circle, or leads into one.
+    # The reader of snippets counts as one room: its own are another matter.
+    room = {module: "snippet" if wing(module) == "snippet" else module for module in MODULES}
+    left: dict[str, set[str]] = {}
+    for module, others in OURS.items():
+        mine = left.setdefault(room[module], set())
+        mine |= {room[other] for other in others} - {room[module]}
+    while free := [module for module, others in left.items() if not others & set(left)]:
+        for module in free:
+            del left[module]
+    assert left == {}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if wing(module) != "app"])
+def test_streamlit_stays_in_the_app(module: str):
+    assert not {name.partition(".")[0] for name in imports(module)} & {"streamlit", "starlette"}
+
+
+@pytest.mark.parametrize("place", range(len(ENGINE)))
+def test_the_engine_is_a_ladder_too(place: int):
+    module = f"convt_trace.engine.{ENGINE[place]}"
+    assert OURS[module] <= {f"convt_trace.engine.{below}" for below in ENGINE[:place]}
+
+
+def test_every_module_of_the_engine_is_on_its_ladder():
+    assert {path.stem for path in (PACKAGE / "engine").glob("*.py")} == {*ENGINE, "__init__"}
+
+
+@pytest.mark.parametrize("module", ENGINE[: ENGINE.index("reference")])
 def test_the_engine_needs_numpy_and_ml_dtypes_alone(module: str):
-    others = roots(imports(module, everywhere=False)) - sys.stdlib_module_names - {"convt_trace"}
-    assert others <= LIBRARIES
-    assert not roots(imports(module)) & {"torch", "streamlit"}
-
-
-@pytest.mark.parametrize("module", WORDS)
-def test_words_know_neither_pages_nor_drawings(module: str):
-    names = imports(module)
-    assert not roots(names) & {"streamlit"}
-    ours = {name.split(".")[1] for name in names if name.startswith("convt_trace.")}
-    assert ours <= {*LADDER, *WORDS}
+    roots = {name.partition(".")[0] for name in imports(f"convt_trace.engine.{module}")}
+    assert roots - sys.stdlib_module_names - {"convt_trace"} <= {*LIBRARIES, "pandas"}
 
 
 def loaded_after(statement: str) -> set[str]:

@@ -1,5 +1,1 @@
-"""The browser player: a compact scene (Python) and what draws it (``player.js``, ``player.css``)."""
-
-from convt_trace.player.scene import View, scene
-
-__all__ = ["View", "scene"]
+"""A case as a picture: scenes made in Python, the JavaScript that draws them, and a page that holds both."""

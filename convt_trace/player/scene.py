@@ -8,51 +8,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 
-from convt_trace.arrays import wide
-from convt_trace.case import Case
-from convt_trace.layer import Axis, Ints
-from convt_trace.reference import compare
-from convt_trace.trace import Macs, Trace
+from convt_trace.engine.arrays import wide
+from convt_trace.engine.case import Case
+from convt_trace.engine.layer import Axis
+from convt_trace.engine.reference import compare
+from convt_trace.engine.trace import Macs
+from convt_trace.engine.view import View, chosen, picked_trace
 
 #: MACs in a window; at 37 bytes each a full window is 150 kB.
 WINDOW = 4096
 #: Positions of an axis that one panel shows; a longer axis is shown around the window.
 POSITIONS = 128
-#: Channels of a group, and groups, that are shown when nobody picks, by spatial dimensions.
-CHANNELS = {1: 8, 2: 4, 3: 2}
-GROUPS = {1: 4, 2: 4, 3: 2}
 #: Marks on the scrubber; more would be a smear.
 MARKS = 64
 
 KEPT, COMPLETES, LEVEL_SHIFT = 1, 2, 4
-
-
-@dataclass(frozen=True)
-class View:
-    """What a scene looks at.
-
-    Attributes
-    ----------
-    order : str
-        "scatter" or "gather".
-    n : int
-        Batch item.
-    groups, in_local, out_local : tuple of int, or None
-        Groups, and channels numbered inside their group; None leaves the choice to the scene: all
-        of them where they fit, else the first and the last ones.
-    """
-
-    order: str = "scatter"
-    n: int = 0
-    groups: Ints | None = None
-    in_local: Ints | None = None
-    out_local: Ints | None = None
 
 
 @dataclass(frozen=True)
@@ -83,72 +59,6 @@ class Opening:
     look: str = "full"
     share: bool = False
     key: str = ""
-
-
-def edges(count: int, room: int) -> Ints:
-    """Return all of ``range(count)``, or the first and last where there is no room for all.
-
-    The last ones are among them so that the last step shows finished sums.
-
-    >>> edges(3, 4), edges(512, 4)
-    ((0, 1, 2), (0, 1, 510, 511))
-    """
-    if count <= room:
-        return tuple(range(count))
-    return (*range(room - room // 2), *range(count - room // 2, count))
-
-
-def chosen(case: Case, view: View) -> View:
-    """Return the view with every choice made, and choices that do not exist left out."""
-    layer = case.layer
-    dims = layer.dims
-
-    def valid(picks: Ints | None, count: int, room: int) -> Ints:
-        inside = tuple(sorted({pick for pick in picks or () if 0 <= pick < count}))
-        return inside or edges(count, room)
-
-    return View(
-        order=view.order,
-        n=min(max(view.n, 0), max(case.geometry.batch - 1, 0)),
-        groups=valid(view.groups, layer.groups, GROUPS[dims]),
-        in_local=valid(view.in_local, layer.in_per_group, CHANNELS[dims]),
-        out_local=valid(view.out_local, layer.out_per_group, CHANNELS[dims]),
-    )
-
-
-def view_of(case: Case, order: str, cell: Ints) -> View:
-    """Return a view in which an output cell (n, c, *position) is on screen.
-
-    >>> case = Case.of(np.ones((1, 1, 2)), np.ones((1, 20, 2)))
-    >>> view_of(case, "scatter", (0, 9, 0)).out_local
-    (0, 1, 2, 3, 9, 17, 18, 19)
-    """
-    n, channel, *_ = cell
-    group, local = divmod(channel, case.layer.out_per_group)
-    shown = chosen(case, View(order, n))
-    return chosen(
-        case,
-        replace(
-            shown,
-            groups=_with(group, shown.groups or ()),
-            out_local=_with(local, shown.out_local or ()),
-        ),
-    )
-
-
-def _with(wanted: int, shown: Ints) -> Ints:
-    """Return what is shown with what is wanted: in the place of one in the middle, where it is not."""
-    if wanted in shown:
-        return shown
-    middle = len(shown) // 2
-    return (*shown[:middle], wanted, *shown[middle + 1 :])
-
-
-def picked_trace(case: Case, view: View) -> Trace:
-    """Return the trace that a player walks through for this view."""
-    view = chosen(case, view)
-    items = [view.n][: case.geometry.batch]  # none of an empty batch
-    return case.trace(view.order).pick(items, view.groups, view.in_local, view.out_local)
 
 
 @dataclass(frozen=True)
@@ -707,8 +617,7 @@ class _Builder:
         }
 
 
-@lru_cache(maxsize=64)
-def scene(case: Case, view: View | None = None, number: int = 0) -> bytes:
+def build(case: Case, view: View | None = None, number: int = 0) -> bytes:
     """Return the window of a case's trace that holds MAC ``number``, as one message for the player.
 
     Parameters
@@ -726,13 +635,17 @@ def scene(case: Case, view: View | None = None, number: int = 0) -> bytes:
 
     Examples
     --------
-    >>> message = scene(Case.of([[[2.0, 1.0, 1.0, 3.0]]], [[[1.0, 1.0, 5.0]]], padding=2))
+    >>> message = build(Case.of([[[2.0, 1.0, 1.0, 3.0]]], [[[1.0, 1.0, 5.0]]], padding=2))
     >>> header, columns = read_message(message)
     >>> header["window"], columns["after"][:3].tolist()
     ({'start': 0, 'stop': 12, 'total': 12}, [2.0, 2.0, 10.0])
     """
     builder = _Builder(case, view or View(), number)
     return write_message(builder.header(), builder.buffers())
+
+
+#: `build`, once for equal cases: what the app's visitors look at.
+scene = lru_cache(maxsize=64)(build)
 
 
 def write_message(header: dict[str, Any], buffers: dict[str, np.ndarray]) -> bytes:
@@ -757,7 +670,7 @@ def opened(message: bytes, opening: Opening) -> bytes:
 
     It is put beside the scene, which is worked out once for everybody who looks at the same case.
 
-    >>> message = scene(Case.of([[[2.0, 1.0]]], [[[1.0, 5.0]]]))
+    >>> message = build(Case.of([[[2.0, 1.0]]], [[[1.0, 5.0]]]))
     >>> read_message(opened(message, Opening(step=3)))[0]["opening"]["step"]
     3
     """

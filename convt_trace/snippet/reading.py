@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from convt_trace.arrays import wide
-from convt_trace.case import Case
+from convt_trace.engine.arrays import wide
+from convt_trace.engine.case import Case
 
 Ints = tuple[int, ...]
 
@@ -105,7 +105,7 @@ class Call:
     def verdict(self) -> str:
         """How our own sums compare with torch's output: "equal", "rounding" or "different"."""
         if self.transposed:
-            from convt_trace.reference import compare
+            from convt_trace.engine.reference import compare
 
             return compare(self.case).kind if self.case is not None else "equal"
         return _plain_verdict(self)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
-from convt_trace.arrays import as_array
+from convt_trace.engine.arrays import as_array
 from convt_trace.snippet.errors import Refused
 from convt_trace.snippet.limits import Budget
 from convt_trace.snippet.reading import Attempt, Call, Definition, Note, Reading, Shown

@@ -13,12 +13,12 @@ from player_page import FIRST, PlayerPage
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from convt_trace import Case
-from convt_trace.export import to_html
-from convt_trace.lessons import LESSON
-from convt_trace.link import to_link
-from convt_trace.player.scene import View
-from convt_trace.reference import compare
-from convt_trace.settings import PRESETS, QUESTION
+from convt_trace.app.lessons import LESSON
+from convt_trace.engine.reference import compare
+from convt_trace.engine.view import View
+from convt_trace.links.link import to_link
+from convt_trace.links.settings import PRESETS, QUESTION
+from convt_trace.player.page import to_html
 
 from .conftest import PHONE, OpenPage
 

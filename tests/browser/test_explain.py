@@ -11,7 +11,7 @@ import pytest
 from browser.conftest import PHONE, OpenPage
 from playwright.sync_api import Locator, Page, expect
 
-from convt_trace.gallery import EXAMPLES
+from convt_trace.app.gallery import EXAMPLES
 from convt_trace.snippet import LIMITS
 
 QUESTION, ANSWER = EXAMPLES["question"].source, EXAMPLES["answer"].source

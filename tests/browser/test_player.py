@@ -8,9 +8,9 @@ import pytest
 from player_page import BUTTONS, PANELS, PlayerPage, named, number, sentence
 from playwright.sync_api import Page, expect
 
-from convt_trace.link import to_link
-from convt_trace.player.scene import View, picked_trace
-from convt_trace.settings import PRESETS, QUESTION
+from convt_trace.engine.view import View, picked_trace
+from convt_trace.links.link import to_link
+from convt_trace.links.settings import PRESETS, QUESTION
 
 CASE = QUESTION.case()
 TRACE = CASE.trace()

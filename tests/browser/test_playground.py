@@ -11,8 +11,8 @@ import numpy as np
 from player_page import PlayerPage
 from playwright.sync_api import Locator, Page, expect
 
-from convt_trace.link import Linked, from_link, to_link
-from convt_trace.settings import PRESETS, QUESTION
+from convt_trace.links.link import Linked, from_link, to_link
+from convt_trace.links.settings import PRESETS, QUESTION
 
 CASE = QUESTION.case()
 

@@ -1,0 +1,1 @@
+"""What is said about a case, as Markdown: sums, sentences, refusals, misreadings."""

@@ -1,0 +1,226 @@
+"""One call of a snippet, explained: the answer, the player, one cell, and "I got something else"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import streamlit as st
+
+from convt_trace.answers import transposed as words
+from convt_trace.answers.advice import unbatched_warning
+from convt_trace.answers.misread import misread
+from convt_trace.answers.pasted import PastedError, read_result
+from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
+from convt_trace.app import address
+from convt_trace.app.editor.mount import copy_button
+from convt_trace.app.markdown import code
+from convt_trace.app.player_mount import player
+from convt_trace.engine.case import Case
+from convt_trace.engine.layer import Ints
+from convt_trace.engine.view import view_of
+from convt_trace.links.link import LinkError, to_link
+from convt_trace.snippet import Call
+
+_AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+
+_short_answer = lru_cache(maxsize=64)(words.short_answer)
+_long_answer = lru_cache(maxsize=16)(words.long_answer)
+
+
+def show(call: Call, key: str) -> None:
+    """Show a call.
+
+    Parameters
+    ----------
+    call : Call
+    key : str
+        Tells this call's widgets from all others'.
+    """
+    case = call.case
+    layer = f" runs {code(case.line())}" if case is not None else ""
+    st.markdown(f"Line {call.line}: {code(call.source)}{layer}")
+    if case is not None:
+        _transposed(call, case, key)
+    elif call.transposed:
+        st.markdown(_facts(call))
+        st.info("This one is not drawn: its numbers are complex, or there are none.")
+    else:
+        _plain(call, key)
+
+
+def _facts(call: Call) -> str:
+    return f"x {call.x.shape} → y {call.output.shape} · {call.macs:,} MACs"
+
+
+def _sample(call: Call) -> None:
+    if call.random:
+        st.caption(":material/casino: One sample: nothing seeds these random numbers.")
+
+
+# -- a transposed convolution ---------------------------------------------------------------------
+
+
+def _transposed(call: Call, case: Case, key: str) -> None:
+    st.caption(words.counts(case))
+    _sample(call)
+    for warning in _warnings(call):
+        st.warning(warning, icon=":material/lightbulb:")
+    answer = _short_answer(case)
+    _answer(answer, key)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        copy_button("Copy as Markdown", answer, key=f"copy_{key}")
+        _to_playground(case)
+    _walk(case, key)
+    _whole_story(case, key)
+    _something_else(case, key)
+
+
+def _answer(text: str, key: str) -> None:
+    """Show the short answer, which is what people came for, in larger type."""
+    with st.container(key=f"answer_{key}"):
+        st.markdown(text)
+
+
+def _warnings(call: Call) -> list[str]:
+    warning = unbatched_warning(call.x.shape, call.dims)
+    return [warning] if warning else []
+
+
+def _to_playground(case: Case) -> None:
+    try:
+        query = address.parameters(to_link(case))
+    except LinkError as problem:
+        st.caption(f"Not for the playground. {problem}")
+        return
+    st.page_link(
+        "app.py", label="Open in the playground", icon=":material/tune:", query_params=query
+    )
+
+
+@st.fragment
+def _walk(case: Case, key: str) -> None:
+    """Draw the player and the cell that was asked for; a click in it runs only this again."""
+    order = st.segmented_control(
+        "Order of the MACs",
+        list(words.ORDERS),
+        default="scatter",
+        required=True,
+        key=f"order_{key}",
+        format_func=lambda name: name.capitalize(),
+        label_visibility="collapsed",
+    )
+    st.caption(words.ORDERS[order])
+    cell = _cell_of(case.dims, key)
+    player(
+        case,
+        view_of(case, order, cell),
+        key=f"player_{key}",
+        asked=lambda asked: _ask(asked, key),
+    )
+    cell = _cell_fields(case.geometry.output_shape, case.unbatched, key)
+    st.markdown(words.cell_answer(case, *cell))
+
+
+def _whole_story(case: Case, key: str) -> None:
+    story = st.expander(
+        "The whole story", icon=":material/menu_book:", key=f"long_{key}", on_change="rerun"
+    )
+    if story.open:
+        with story:
+            text = _long_answer(case, _cell_of(case.dims, key))
+            copy_button("Copy as Markdown", text, key=f"copy_long_{key}")
+            st.markdown(text)
+
+
+# -- one cell -------------------------------------------------------------------------------------
+
+
+def _cell_of(dims: int, key: str) -> Ints:
+    """Return the output cell, as (n, c, *position), that was asked for last."""
+    cell: Ints = st.session_state.get(f"cell_{key}", (0,) * (dims + 2))
+    return cell
+
+
+def _ask(cell: Ints, key: str) -> None:
+    """Ask for a cell from outside its fields: they become new ones."""
+    st.session_state[f"cell_{key}"] = cell
+    st.session_state[f"asked_{key}"] = st.session_state.get(f"asked_{key}", 0) + 1
+
+
+def _cell_fields(shape: Sequence[int], unbatched: bool, key: str) -> Ints:
+    """Let an output cell be asked for by its index; a click on a cropped one leaves the output."""
+    cell = _cell_of(len(shape) - 2, key)
+    names = ("batch item", "channel", *_AXES[len(shape) - 2])
+    found = list(cell)
+    generation = st.session_state.get(f"asked_{key}", 0)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.markdown("Output cell")
+        for axis, (name, size, at) in enumerate(zip(names, shape, cell)):
+            if size == 1 and at == 0 and (axis == 0 or unbatched):
+                continue
+            found[axis] = st.number_input(
+                name,
+                min(0, at),
+                max(size - 1, at),
+                at,
+                key=f"at_{key}_{axis}_{generation}_{min(0, at)}_{max(size - 1, at)}",
+                width=120,
+            )
+    st.session_state[f"cell_{key}"] = tuple(found)
+    return tuple(found)
+
+
+# -- a plain convolution --------------------------------------------------------------------------
+
+
+def _plain(call: Call, key: str) -> None:
+    """Answer for a plain convolution; it has no player, which draws what is transposed."""
+    st.caption(_facts(call))
+    _sample(call)
+    given = (call.x, call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups)
+    answer = conv_short_answer(*given, output=call.output)
+    _answer(answer, key)
+    copy_button("Copy as Markdown", answer, key=f"copy_{key}")
+    unbatched = call.x.ndim == call.dims + 1
+    shape = (1, *call.output.shape) if unbatched else call.output.shape
+    if call.output.size:
+        cell = _cell_fields(shape, unbatched, key)
+        st.markdown(conv_cell_answer(*given, call.output, *cell))
+
+
+# -- "I got something else" -----------------------------------------------------------------------
+
+
+def _something_else(case: Case, key: str) -> None:
+    box = st.expander(
+        "I got something else.", icon=":material/help:", key=f"else_{key}", on_change="rerun"
+    )
+    if not box.open:
+        return
+    with box:
+        st.markdown("Put in the numbers that you got or expected, and see what they are.")
+        with st.form(f"else_form_{key}", border=False, enter_to_submit=True):
+            text = st.text_area(
+                "Numbers",
+                key=f"else_text_{key}",
+                placeholder="tensor([[[8.], [8.], [9.], [9.]]])",
+                label_visibility="collapsed",
+            )
+            file = st.file_uploader(
+                "or a file: .npy, .csv, .txt", ["npy", "csv", "txt"], key=f"else_file_{key}"
+            )
+            st.form_submit_button("What are these?", type="primary")
+        if file is not None:
+            _diagnose(case, file.getvalue(), file.name)
+        elif text.strip():
+            _diagnose(case, text, None)
+
+
+def _diagnose(case: Case, numbers: str | bytes, name: str | None) -> None:
+    try:
+        diagnosis = misread(case, read_result(numbers, name))
+    except PastedError as problem:
+        st.warning(str(problem), icon=":material/edit:")
+        return
+    st.markdown(str(diagnosis))

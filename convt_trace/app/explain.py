@@ -1,0 +1,298 @@
+"""The page that explains a pasted snippet: the editor, what came of the text, and every call."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import streamlit as st
+
+from convt_trace.answers.advice import Call as Refusal
+from convt_trace.answers.advice import explain_error
+from convt_trace.answers.positional import warnings_of
+from convt_trace.answers.shapes import described, picture
+from convt_trace.app import address, answers, shell, uncalled
+from convt_trace.app.editor.mount import Load, Mark, editor
+from convt_trace.app.gallery import EXAMPLES, name_of
+from convt_trace.app.markdown import code, plain
+from convt_trace.app.readings import Result, readings, warm_up
+from convt_trace.snippet import LIMITS, Call, Run, SnippetError
+
+#: More calls than this are chosen from a list; as tabs they could not be told apart.
+_MOST_TABS = 12
+_NOTES_SHOWN = 6
+_LINK = "link:"
+
+
+@dataclass
+class State:
+    """What this session's page is about; the editor in the browser keeps what is being typed.
+
+    Attributes
+    ----------
+    source : str or None
+        The text that is explained.
+    run : Run or None
+        Which of its uncalled layers to run, and on what.
+    load : Load or None
+        The text that was put into the editor last.
+    """
+
+    source: str | None = None
+    run: Run | None = None
+    load: Load | None = None
+
+    def explain(self, source: str) -> None:
+        """Explain a text; what was asked about another one does not carry over."""
+        readings.try_again(source)
+        if source != self.source:
+            self.source, self.run = source, None
+
+    def put(self, name: str, prefix: str = "") -> None:
+        """Put an example into the editor, and explain it."""
+        source = EXAMPLES[name].source
+        self.load = Load(f"{_LINK}{name}" if prefix else uuid4().hex, source)
+        self.explain(source)
+
+
+def page() -> None:
+    """Draw the page."""
+    shell.page("Explain", sidebar=200)
+    warm_up()
+    state = _state()
+    st.markdown("#### Paste a snippet, see where its numbers come from")
+    with shell.apart():
+        _gallery(state)
+    left, right = st.columns([3, 2], gap="medium")
+    with right:
+        found = shell.apart()
+        _limits()
+    if state.source is not None and not readings.has(state.source, state.run):
+        # The editor stands before the text is read, and is drawn again with what to mark.
+        with left:
+            _editor(state, None)
+        with found, st.spinner("Reading the snippet …"):
+            readings.read(state.source, state.run)
+        st.rerun()
+    result = None if state.source is None else readings.read(state.source, state.run)
+    with left:
+        _editor(state, result)
+    if result is not None:
+        with found:
+            _found(state, result)
+        if result.reading.calls:
+            _calls(state, result)
+    address.write(urlencode(_address(state)))
+
+
+def _state() -> State:
+    """Return the session's state, with the example that a link asks for."""
+    state: State = st.session_state.setdefault("explain", State())
+    asked = (address.changed() or {}).get("example")
+    if asked in EXAMPLES and asked != name_of(state.source):
+        state.put(asked, _LINK)
+    return state
+
+
+def _address(state: State) -> dict[str, str]:
+    """Return the address: the example that a link asked for, as long as it is what is shown."""
+    linked = state.load is not None and state.load.id.startswith(_LINK)
+    name = name_of(state.source)
+    return {"example": name} if linked and name else {}
+
+
+def _gallery(state: State) -> None:
+    name = name_of(state.source)
+    # The key names what is shown. A value set at every run would undo a click that comes meanwhile.
+    key = f"gallery_{name}"
+
+    def chosen() -> None:
+        if st.session_state[key]:
+            state.put(st.session_state[key])
+
+    st.pills(
+        "Examples",
+        list(EXAMPLES),
+        default=name,
+        format_func=lambda name: EXAMPLES[name].title,
+        key=key,
+        on_change=chosen,
+        label_visibility="collapsed",
+    )
+    if name:
+        st.caption(EXAMPLES[name].note)
+
+
+def _editor(state: State, result: Result | None) -> None:
+    editor(
+        state.source,
+        state.explain,
+        load=state.load,
+        first=EXAMPLES["question"].source,
+        marks=[] if result is None else _marks(state, result),
+        limit=LIMITS.source_chars,
+    )
+
+
+def _marks(state: State, result: Result) -> list[Mark]:
+    marks = []
+    if result.error is not None and result.error.lineno:
+        marks.append(Mark(result.error.lineno, "error"))
+    calls = result.reading.calls
+    if calls:
+        marks.append(Mark(calls[_open(state, calls)].line, "call"))
+    return marks
+
+
+def _limits() -> None:
+    with st.popover("What is read", icon=":material/rule:", type="tertiary"):
+        st.markdown(
+            "The text is never executed: it is walked, and torch computes what it asks for, step by "
+            "step, on the CPU. Files, data sets and the network are not there."
+        )
+        st.markdown(
+            f"- up to {LIMITS.source_chars:,} characters, {LIMITS.steps:,} steps and "
+            f"{LIMITS.seconds:g} seconds\n"
+            f"- tensors of up to {LIMITS.tensor_elements:,} numbers, "
+            f"{LIMITS.live_bytes >> 20} MB of them at one time\n"
+            f"- {LIMITS.macs:,} multiply-accumulates in sum\n"
+            f"- the first {LIMITS.calls} convolutions, {LIMITS.recorded_elements:,} numbers in "
+            "them\n"
+            f"- {LIMITS.text_chars:,} characters of printed text"
+        )
+
+
+# -- what came of the text ------------------------------------------------------------------------
+
+
+def _found(state: State, result: Result) -> None:
+    """Say what the text did: its error, what it printed, what was passed over, what it defines."""
+    reading = result.reading
+    if result.error is not None and not (reading.definitions and _is_nothing(result.error)):
+        _error(result.error, state.source or "", reading.calls)
+        if result.out_of_time:
+            st.caption("The server may be busy: Explain tries again.")
+    for line, warning in warnings_of(state.source or ""):
+        st.warning(f"**Line {line}.** {plain(warning)}", icon=":material/lightbulb:")
+    if reading.printed:
+        st.caption("It prints")
+        st.code(reading.printed.rstrip("\n"), language=None, height=_height(reading.printed))
+    for shown in reading.shown:
+        st.caption(f"Line {shown.line} shows")
+        st.code(shown.text, language=None, height=_height(shown.text))
+    notes = [f"line {one.line}: {one.text}" if one.line else one.text for one in reading.notes]
+    if notes:
+        more = [f"{len(notes) - _NOTES_SHOWN:,} more"] if len(notes) > _NOTES_SHOWN else []
+        st.caption("\n".join(f"- {plain(note)}" for note in [*notes[:_NOTES_SHOWN], *more]))
+    if state.source is not None:
+        uncalled.show(readings.read(state.source).reading.definitions, state.run, _runner(state))
+
+
+def _runner(state: State) -> uncalled.Runner:
+    def run(asked: Run) -> None:
+        state.run = asked
+
+    return run
+
+
+def _is_nothing(error: SnippetError) -> bool:
+    return error.type == "NothingToExplain"
+
+
+def _error(error: SnippetError, source: str, calls: Sequence[Call]) -> None:
+    """Show torch's message, then what it means and the smallest change that makes it run."""
+    where = f"**Line {error.lineno}.** " if error.lineno else ""
+    if error.type in ("Refused", "NothingToExplain"):
+        lead = "Not read: " if error.type == "Refused" else ""
+        text = f"{where}{lead}{plain(error.message)}."
+        st.warning(f"{text} {plain(error.hint)}".strip(), icon=":material/block:")
+        return
+    told = explain_error(error.message, _refusal(error, source, calls))
+    known = told.what != "" or told.fix != ""
+    words = f"{told.plain} {told.fix}" if known else error.hint
+    st.error(f"{where}{code(f'{error.type}: {error.message}')}", icon=":material/error:")
+    tried = error.attempt
+    if tried is not None and told.what:
+        shapes = {"x": tried.input_shape, "weight": tried.weight_shape, "bias": tried.bias_shape}
+        st.image(
+            picture(shapes, tried.parameters, told.what, int(tried.op[-2])),
+            alt=described(shapes, told.what),
+        )
+    if words.strip():
+        st.markdown(plain(words))
+    if known and told.code:
+        st.code(told.code, language="python")
+
+
+def _refusal(error: SnippetError, source: str, calls: Sequence[Call]) -> Refusal:
+    """Return what is known of the call that torch refused: a layer that ran before is known."""
+    lines = source.splitlines()
+    line = error.lineno or 0
+    layer = not (0 < line <= len(lines) and "conv_transpose" in lines[line - 1])
+    same = (one for one in calls if one.transposed and str([*one.weight.shape]) in error.message)
+    before = next(same, None)
+    if before is None or not layer:
+        return Refusal(layer=layer)
+    return Refusal(
+        dims=before.dims,
+        weight=before.weight.shape,
+        bias=None if before.bias is None else before.bias.shape,
+        stride=before.stride,
+        padding=before.padding,
+        output_padding=before.output_padding,
+        dilation=before.dilation,
+        groups=before.groups,
+        layer=True,
+    )
+
+
+def _height(text: str) -> int | Literal["content"]:
+    return 220 if text.count("\n") > 9 else "content"
+
+
+# -- its calls ------------------------------------------------------------------------------------
+
+
+def _tag(state: State) -> str:
+    """Return a short name for what is explained: widgets of another text are other widgets."""
+    return hashlib.blake2b(repr((state.source, state.run)).encode(), digest_size=5).hexdigest()
+
+
+def _labels(calls: Sequence[Call]) -> list[str]:
+    """Return a label for every call; a line that made several has them numbered."""
+    labels = [f"line {call.line}: {call.op}" for call in calls]
+    return [
+        f"{label} ({labels[: place + 1].count(label)})" if labels.count(label) > 1 else label
+        for place, label in enumerate(labels)
+    ]
+
+
+def _open(state: State, calls: Sequence[Call]) -> int:
+    """Return which call is looked at: the one whose tab is open, else the first transposed one."""
+    labels = _labels(calls)
+    chosen = st.session_state.get(f"calls_{_tag(state)}")
+    return labels.index(chosen) if chosen in labels else _first(calls)
+
+
+def _first(calls: Sequence[Call]) -> int:
+    return next((place for place, call in enumerate(calls) if call.transposed), 0)
+
+
+def _calls(state: State, result: Result) -> None:
+    calls, tag = result.reading.calls, _tag(state)
+    labels, key = _labels(calls), f"calls_{_tag(state)}"
+    if len(calls) == 1:
+        answers.show(calls[0], f"{tag}_0")
+    elif len(calls) <= _MOST_TABS:
+        tabs = st.tabs(labels, default=labels[_first(calls)], key=key, on_change="rerun")
+        for place, tab in enumerate(tabs):
+            if tab.open:
+                with tab:
+                    answers.show(calls[place], f"{tag}_{place}")
+    else:
+        chosen = st.selectbox(f"{len(calls):,} calls", labels, _first(calls), key=key)
+        answers.show(calls[labels.index(chosen)], f"{tag}_{labels.index(chosen)}")

@@ -1,0 +1,366 @@
+"""What the app's server sends beside Streamlit's own: the player and the editor, all compressed.
+
+Streamlit sends its JavaScript as it lies on the disk. That is several megabytes for every new
+browser, and a class opens the link at the same moment. `Frontdoor` compresses each file once, keeps
+the bytes, and tells the browser with the first answer which scripts the page will ask for. The app::
+
+    app = st.App(__file__, routes=server.routes(), middleware=server.middleware())
+
+`st.App` has to be called by that name in the script itself: ``streamlit run`` looks for it in the
+text of the file, without running it.
+
+Needs Streamlit and Starlette; nothing of the engine imports this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import os
+import posixpath
+import socket
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.middleware import Middleware
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import config
+
+try:
+    import brotli
+except ImportError:
+    brotli = None
+
+#: Where they live, under the app's own address (and its ``server.baseUrlPath``).
+PLAYER, EDITOR = "/player", "/editor"
+
+_PLAYER_FOLDER = Path(__file__).parents[1] / "player"
+_EDITOR_FOLDER = Path(__file__).parent / "editor"
+
+#: Files under these are compressed once and kept: Streamlit's own, and ours.
+_OURS = (f"{PLAYER}/", f"{EDITOR}/")
+_COMPRESSED_PATHS = ("/static/", *_OURS)
+_COMPRESSED_TYPES = frozenset(
+    {"text/javascript", "application/javascript", "text/css", "application/json", "image/svg+xml"}
+)
+_SMALLEST = 1000
+_KEPT_BYTES = 32 * 2**20
+
+_Edit = Callable[[int, MutableHeaders], None]
+
+
+def routes() -> list[BaseRoute]:
+    """Return the routes for `st.App`: player and editor."""
+    return [
+        Mount(PLAYER, _Files(_PLAYER_FOLDER, "*.js", "*.css")),
+        Mount(EDITOR, _Files(_EDITOR_FOLDER, "*.js", "*.css")),
+    ]
+
+
+def middleware() -> list[Middleware]:
+    """Return the middleware for `st.App`; it runs before Streamlit's own."""
+    return [Middleware(AtOnce), Middleware(Frontdoor)]
+
+
+def url(path: str) -> str:
+    """Return the address of one of our files for a browser, such as ``url("/player/player.js")``."""
+    return _base() + path
+
+
+def _base() -> str:
+    """Return ``server.baseUrlPath`` as ``/base``, or nothing; Streamlit takes it in any form."""
+    base = str(config.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}" if base else ""
+
+
+_settling = threading.Lock()
+_settled = False
+
+
+def settle() -> None:
+    """Spare the garbage collector everything imported so far; call it when the imports are done.
+
+    Streamlit collects all generations after every script run. With torch loaded each of those holds
+    the interpreter for about 120 ms, mostly to look at modules that never go away. `gc.freeze`
+    takes them out of its sight. Only the first call in a process does it.
+    """
+    global _settled
+    with _settling:
+        if not _settled:
+            gc.collect()
+            gc.freeze()
+            _settled = True
+
+
+class _Files(StaticFiles):
+    """A folder of which only the names that match are served."""
+
+    def __init__(self, folder: Path, *patterns: str) -> None:
+        # Some installers make a package of symbolic links; the folder is ours either way.
+        super().__init__(directory=folder, check_dir=False, follow_symlink=True)
+        self._patterns = patterns
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        if any(fnmatchcase(path, pattern) for pattern in self._patterns):
+            return super().lookup_path(path)
+        return "", None
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["Cache-Control"] = "no-cache"  # kept, but asked for whether it is the same
+        return response
+
+
+class AtOnce:
+    """ASGI middleware: what is sent leaves at once, however small.
+
+    asyncio switches Nagle's algorithm off for sockets that name TCP as their protocol, and Streamlit
+    opens its own as ``socket.socket(family)``, which names none. With it on, the body of a small file
+    waits until the browser has acknowledged its headers: 40 ms on Linux, for each of a hundred files,
+    and again between the messages of a page's run.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        # uvicorn's `receive` belongs to the object that has the connection; another server may differ.
+        transport = getattr(getattr(receive, "__self__", None), "transport", None)
+        connection = transport.get_extra_info("socket") if transport is not None else None
+        if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await self._app(scope, receive, send)
+
+
+class Frontdoor:
+    """ASGI middleware: files go out compressed, documents say which scripts they will need.
+
+    Of its own because the kept ones (Starlette's GZipMiddleware, starlette-compress) compress again
+    for every browser, which is Streamlit's reason to send its files uncompressed. Here a file is
+    asked for by HEAD, and its compressed bytes are kept under its path and ETag, so a file that
+    changes on the disk is noticed, and one that does not costs a `stat`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        # Read here, not at import: Starlette builds this when the configuration is complete.
+        self._base = _base()
+        self._kept = _Kept()
+        self._under_way: dict[_File, asyncio.Task[bytes]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        root = scope.get("root_path", "")
+        path = scope["path"].removeprefix(root).removeprefix(self._base)
+        if path.startswith(_OURS):
+            # Streamlit puts the base in front of its own routes only.
+            scope = {**scope, "path": root + path}
+        if path.startswith(_COMPRESSED_PATHS):
+            await self._file(path, scope, receive, send)
+        else:
+            await self._app(scope, receive, _editing(send, self._announce(root)))
+
+    def _announce(self, root: str) -> _Edit:
+        """Return an edit that names the page's scripts, if the answer is a page."""
+
+        def edit(status: int, headers: MutableHeaders) -> None:
+            if status == 200 and headers.get("content-type", "").startswith("text/html"):
+                headers.append("Link", _preloads(root + self._base))
+
+        return edit
+
+    async def _file(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = Headers(scope=scope)
+        whole = scope["method"] == "GET" and "range" not in asked
+        encoding = encoding_for(asked.get("accept-encoding", ""))
+        if not whole or encoding is None:
+            await self._app(scope, receive, _editing(send, _vary))
+            return
+        # Without Accept-Encoding nobody further in compresses it as well.
+        plain = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"accept-encoding"]}
+        status, raw, _ = await _ask(self._app, {**plain, "method": "HEAD"})
+        headers = MutableHeaders(raw=raw)
+        if status == 304:
+            _weaken(headers)
+            await _answer(send, status, headers, b"")
+        elif status == 200 and _worth_it(headers):
+            file = _File(posixpath.normpath(path), encoding, headers["etag"])
+            body = await self._compressed(file, plain)
+            _weaken(headers)
+            headers["Content-Encoding"] = encoding
+            headers["Content-Length"] = str(len(body))
+            await _answer(send, status, headers, body)
+        else:
+            await self._app(scope, receive, _editing(send, _vary))
+
+    async def _compressed(self, file: _File, scope: Scope) -> bytes:
+        """Return a file's compressed bytes; browsers that ask at the same time share the work."""
+        kept = self._kept.get(file)
+        if kept is not None:
+            return kept
+        task = self._under_way.get(file)
+        if task is None:
+            task = asyncio.create_task(self._compress(file, scope))
+            self._under_way[file] = task
+            task.add_done_callback(lambda _: self._under_way.pop(file))
+        # Shielded: a browser that goes away must not take the others' file with it.
+        return await asyncio.shield(task)
+
+    async def _compress(self, file: _File, scope: Scope) -> bytes:
+        status, raw, body = await _ask(self._app, scope)
+        packed = await run_in_threadpool(compress, file.encoding, body)
+        if status == 200 and Headers(raw=raw).get("etag") == file.etag:
+            self._kept.put(file, packed)
+        return packed
+
+
+class _File(NamedTuple):
+    """One form of a file as it was at one time."""
+
+    path: str
+    encoding: str
+    etag: str
+
+
+class _Kept:
+    """Compressed files; the one that was not asked for longest goes first."""
+
+    def __init__(self, limit: int = _KEPT_BYTES) -> None:
+        self._files: OrderedDict[_File, bytes] = OrderedDict()
+        self._room = limit
+
+    def get(self, file: _File) -> bytes | None:
+        packed = self._files.get(file)
+        if packed is not None:
+            self._files.move_to_end(file)
+        return packed
+
+    def put(self, file: _File, packed: bytes) -> None:
+        self._files[file] = packed
+        self._room -= len(packed)
+        while self._room < 0:
+            _, dropped = self._files.popitem(last=False)
+            self._room += len(dropped)
+
+
+def compress(encoding: str, body: bytes) -> bytes:
+    """Return the bytes as small as half a second gets plotly.js; it is done once per file."""
+    return _ENCODERS[encoding](body)
+
+
+_ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": lambda body: gzip.compress(body, 9, mtime=0),
+}
+if brotli is not None:
+    # A sixth smaller than gzip. Browsers offer it over HTTPS and from localhost only.
+    _ENCODERS = {"br": lambda body: bytes(brotli.compress(body, quality=9)), **_ENCODERS}
+
+
+def encoding_for(header: str) -> str | None:
+    """Return the smallest encoding that an Accept-Encoding header takes, or None.
+
+    >>> encoding_for("gzip, deflate"), encoding_for("gzip;q=0.5, *;q=0"), encoding_for("gzip;q=0")
+    ('gzip', 'gzip', None)
+    """
+    weights = {"*": 0.0}
+    for item in header.lower().split(","):
+        name, _, weight = item.partition(";")
+        _, _, number = weight.partition("=")
+        try:
+            weights[name.strip()] = float(number or 1)
+        except ValueError:
+            weights[name.strip()] = 0.0
+    taken = (name for name in _ENCODERS if weights.get(name, weights["*"]) > 0)
+    return next(taken, None)
+
+
+def _preloads(base: str) -> str:
+    """Return the Link header of a page: what it will ask for, before it knows that it will."""
+    modules = sorted(path.name for path in _PLAYER_FOLDER.glob("*.js"))
+    return ", ".join(
+        [
+            f"<{base}{PLAYER}/player.css>; rel=preload; as=style",
+            *(f"<{base}{PLAYER}/{name}>; rel=modulepreload" for name in modules),
+        ]
+    )
+
+
+def _worth_it(headers: Headers) -> bool:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    size = int(headers.get("content-length", 0))
+    fresh = "content-encoding" not in headers and "etag" in headers
+    return fresh and kind in _COMPRESSED_TYPES and size >= _SMALLEST
+
+
+def _weaken(headers: MutableHeaders) -> None:
+    """Mark an answer as one of several forms of the same file: a strong ETag is for one of them."""
+    etag = headers.get("etag", "")
+    if etag.startswith('"'):
+        headers["ETag"] = f"W/{etag}"
+    headers.add_vary_header("Accept-Encoding")
+
+
+def _vary(status: int, headers: MutableHeaders) -> None:
+    headers.add_vary_header("Accept-Encoding")
+
+
+# -- the small coin of ASGI -----------------------------------------------------------------------
+
+
+def _editing(send: Send, edit: _Edit) -> Send:
+    """Return a `send` that lets `edit` at the answer's headers."""
+
+    async def edited(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            edit(message["status"], MutableHeaders(scope=message))
+        await send(message)
+
+    return edited
+
+
+async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers.raw})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _ask(app: ASGIApp, scope: Scope) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Put a request to the app from in here; return the status, headers and body of its answer."""
+    status, headers, body = 0, [], bytearray()
+    sent = False
+
+    async def receive() -> Message:
+        nonlocal sent
+        if sent:
+            await asyncio.Event().wait()  # nobody hangs up; the app cancels this when it is done
+        sent = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        nonlocal status, headers
+        if message["type"] == "http.response.start":
+            status, headers = message["status"], list(message.get("headers", []))
+        elif message["type"] == "http.response.body":
+            body.extend(message.get("body", b""))
+
+    await app(scope, receive, send)
+    return status, headers, bytes(body)

@@ -1,0 +1,140 @@
+"""The share dialog: a picture as a link, a code for phones, a frame for course pages, and as files."""
+
+from __future__ import annotations
+
+import base64
+import io
+from functools import lru_cache
+
+import segno
+import streamlit as st
+
+from convt_trace.app import address, opened
+from convt_trace.app.editor.mount import copy_button
+from convt_trace.app.player_mount import Shared
+from convt_trace.engine.case import Case
+from convt_trace.engine.view import View
+from convt_trace.links.link import LinkError
+from convt_trace.links.settings import Settings
+from convt_trace.player.page import ExportError, to_html
+
+_FRAME = (
+    '<iframe src="{src}" width="100%" height="900" style="border: 0" loading="lazy" '
+    'title="{title}"></iframe>'
+)
+_NOTHING, _ALL = "nothing", "all of it"
+_HERE, _START = "this step", "the beginning"
+
+
+@st.dialog("Share this picture", width="large")
+def dialog(what: Case | Settings, case: Case, view: View, shared: Shared) -> None:
+    """Offer what is on screen as links and files."""
+    shared = _choices(shared)
+    try:
+        _links(what, case, view, shared)
+    except LinkError as error:
+        st.info(str(error), icon=":material/save:")
+    _files(case, view, shared)
+
+
+def _choices(shared: Shared) -> Shared:
+    """Let the step and what is hidden be chosen."""
+    later = f"from step {shared.hide or max(shared.step, 1):,} on"
+    chosen = _ALL if shared.hide == 0 else later if shared.hide else _NOTHING
+    with st.container(horizontal=True):
+        at = st.segmented_control(
+            "Opens at",
+            [_HERE, _START],
+            default=_HERE,
+            required=True,
+            format_func=lambda at: f"{at} ({shared.step:,})" if at == _HERE else at,
+        )
+        hides = st.segmented_control(
+            "Hides of the output, to be predicted",
+            [_NOTHING, _ALL, later],
+            default=chosen,
+            required=True,
+        )
+    hide = {_NOTHING: None, _ALL: 0}.get(hides, shared.hide or max(shared.step, 1))
+    return shared._replace(step=shared.step if at == _HERE else 0, hide=hide)
+
+
+def _links(what: Case | Settings, case: Case, view: View, shared: Shared) -> None:
+    link = address.url(opened.link(what, view, shared, "playground"))
+    presenter = address.url(opened.link(what, view, shared, opened.PRESENTER))
+    code, texts = st.columns([11, 9])
+    with code:
+        _code(link)
+    with texts:
+        _text("**Link**", "Copy link", link, "copy_link")
+        frame = _FRAME.format(src=f"{link}&embed=true".replace("&", "&amp;"), title=case.line())
+        _text("**In a course page**", "Copy frame", frame, "copy_frame", height=140)
+        st.link_button(
+            "Open the presenter view", presenter, icon=":material/co_present:", width="stretch"
+        )
+
+
+def _text(title: str, label: str, text: str, key: str, height: int | None = None) -> None:
+    """Show a text with its button to copy it."""
+    with st.container(
+        horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
+    ):
+        st.markdown(title, width="content")
+        copy_button(label, text, key=key)
+    st.code(text, language=None, wrap_lines=True, height=height or "content")
+
+
+def _code(link: str) -> None:
+    picture = qr(link)
+    if not picture:
+        st.caption(f"The link has {len(link):,} characters, too many for a QR code.")
+        return
+    st.html(
+        f'<img src="{picture}" alt="QR code of the link" '
+        'style="display: block; width: min(100%, 40rem, 100vh - 17rem); margin: 0 auto">'
+    )
+
+
+@lru_cache(maxsize=64)
+def qr(text: str) -> str:
+    """Return a QR code as the address of a picture; empty for a text that does not fit into one."""
+    try:
+        code = segno.make_qr(text, error="l", boost_error=False)
+    except segno.DataOverflowError:
+        return ""
+    svg = io.BytesIO()
+    code.save(svg, kind="svg", scale=8, border=4, light="white", xmldecl=False)
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.getvalue()).decode()}"
+
+
+def _files(case: Case, view: View, shared: Shared) -> None:
+    st.markdown("**As a file**")
+    with st.container(horizontal=True):
+        st.download_button(
+            "Case (JSON)",
+            case.to_json,
+            file_name="case.json",
+            mime="application/json",
+            on_click="ignore",
+            icon=":material/data_object:",
+            help="The layer and its numbers. Open it here again, or with convt_trace.Case.from_json.",
+        )
+        st.download_button(
+            "Page that plays it (HTML)",
+            lambda: _page(case, view, shared),
+            file_name="lesson.html",
+            mime="text/html",
+            on_click="ignore",
+            icon=":material/html:",
+            help="One file with the player in it: needs no network and no server.",
+        )
+
+
+def _page(case: Case, view: View, shared: Shared) -> str:
+    selected = opened.cell(shared.cell)
+    try:
+        return to_html(
+            case, view, shared.step, unit=shared.unit, selected=selected, hidden=shared.hide
+        )
+    except ExportError as error:
+        return f"<!doctype html><title>convt-trace</title><p>{error}</p>"

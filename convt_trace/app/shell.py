@@ -1,0 +1,74 @@
+"""The shell of every page: its title, and the way to the other pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from convt_trace.app import address, server
+
+#: File, label, icon: the pages in the order of the sidebar.
+PAGES = (
+    ("app.py", "Playground", ":material/play_circle:"),
+    ("pages/1_Explain.py", "Explain", ":material/contract:"),
+    ("pages/2_Lesson.py", "Lesson", ":material/school:"),
+)
+
+#: Streamlit leaves wide margins; the room belongs to the pictures.
+_STYLE = """<style>
+[data-testid="stMainBlockContainer"] { padding: 2.5rem clamp(1rem, 3vw, 2.5rem) 4rem; }
+@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding-top: 4rem; } }
+[data-testid="stSidebarContent"] { padding-top: 0; }
+[class*="st-key-answer_"] { border-left: 4px solid #7f79ee; padding-left: 1rem; }
+[class*="st-key-answer_"] code { font-size: 1rem; }
+</style>"""
+
+
+#: For a projector or a frame: nothing but the page's own.
+_BARE = """<style>
+[data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"],
+[data-testid="stToolbar"] { display: none; }
+[data-testid="stMainBlockContainer"] { padding: 0.8rem clamp(0.6rem, 2vw, 2rem) 1rem; }
+@media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding-top: 0.8rem; } }
+</style>"""
+
+
+def page(title: str, sidebar: Literal["auto"] | int = "auto", bare: bool = False) -> None:
+    """Set a page up; the first thing that every page draws.
+
+    Parameters
+    ----------
+    title : str
+    sidebar : int, optional
+        Its width; a page without controls in it leaves the room to the rest.
+    bare : bool
+        No sidebar at all.
+    """
+    server.settle()
+    st.set_page_config(
+        # A file of ours: Streamlit would fetch an icon by name from the internet.
+        page_title=f"{title} · convt-trace",
+        page_icon=str(Path(__file__).with_name("icon.png")),
+        layout="wide",
+        initial_sidebar_state="collapsed" if bare else sidebar,
+    )
+    st.html(_STYLE + (_BARE if bare else ""))
+    if bare:
+        return
+    with st.sidebar:
+        for file, label, icon in PAGES:
+            if label == title:
+                address.keep(file)
+            st.page_link(file, label=label, icon=icon, query_params=address.of(file))
+
+
+def apart() -> DeltaGenerator:
+    """Return room for what comes and goes, so that it moves nothing else to another place.
+
+    Streamlit starts an element anew where its place among its neighbours changes: the player would
+    lose its step, the editor its caret, and either would be there twice for a moment.
+    """
+    return st.container()

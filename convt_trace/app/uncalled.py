@@ -1,0 +1,106 @@
+"""Layers that a text defines and never calls: fields for the input that runs them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from convt_trace.app.markdown import code, plain
+from convt_trace.engine.layer import Ints
+from convt_trace.snippet import Argument, Definition, Run
+
+Runner = Callable[[Run], None]
+
+#: Axes of an input, and sizes to begin with: small, so that every number can be looked at.
+_SPATIAL = {1: "L", 2: "H, W", 3: "D, H, W"}
+_MOST_LISTED = 8
+
+
+def show(definitions: Sequence[Definition], run: Run | None, runner: Runner) -> None:
+    """Say what is defined and not called, and offer to run it.
+
+    Parameters
+    ----------
+    definitions : sequence of Definition
+    run : Run or None
+        What was run last.
+    runner : callable
+        Called with what is to be run.
+    """
+    owners: dict[str | int, list[Definition]] = {}
+    for one in definitions:
+        owners.setdefault(one.owner or one.line, []).append(one)
+    for target, group in owners.items():
+        for one in group[:_MOST_LISTED]:
+            st.markdown(f"Line {one.line} defines {code(one.text)} and nothing here calls it.")
+            if one.reason:
+                st.caption(plain(one.reason))
+        if len(group) > _MOST_LISTED:
+            st.markdown(f"{len(group) - _MOST_LISTED:,} more layers of {code(str(target))} too.")
+        _form(target, group, run, runner)
+
+
+def _form(target: str | int, group: Sequence[Definition], run: Run | None, runner: Runner) -> None:
+    first = group[0]
+    key = f"run_{target}_{first.line}"
+    mine = run if run is not None and run.target == target else None
+    is_class = first.owner is not None
+    with st.form(key, border=True):
+        arguments = ""
+        if is_class and first.init_arguments:
+            arguments = st.text_input(
+                f"{target}({', '.join(one.name for one in first.init_arguments)})",
+                _written(first.init_arguments) if mine is None else mine.init_args or "",
+                key=f"{key}_init",
+                placeholder="64, 32",
+                help="The constructor's arguments, as you would write them.",
+            )
+        names = [one.name for one in first.forward_arguments if one.default is None] or ["input"]
+        texts = [
+            st.text_input(
+                f"shape of {name}",
+                _shape_text(first, mine, place),
+                key=f"{key}_{place}",
+                help=f"(N, C, {_SPATIAL[first.dims]}); filled with random numbers.",
+            )
+            for place, name in enumerate(names)
+        ]
+        pressed = st.form_submit_button("Run it", type="primary", icon=":material/play_arrow:")
+    if pressed:
+        shapes = [_shape(text) for text in texts]
+        if None in shapes:
+            st.warning(
+                "A shape is whole numbers with commas between, such as 1, 64, 8, 8.",
+                icon=":material/edit:",
+            )
+            return
+        found = tuple(shape for shape in shapes if shape)
+        runner(Run(target, found, arguments.strip() or None))
+        st.rerun()
+
+
+def _written(arguments: Sequence[Argument]) -> str:
+    """Return a constructor's arguments as a start: what has a default may stay out."""
+    needed = [one.name for one in arguments if one.default is None]
+    return "" if needed else ", ".join(f"{one.name}={one.default}" for one in arguments)
+
+
+def _shape_text(first: Definition, mine: Run | None, place: int) -> str:
+    if mine is not None and place < len(mine.input_shapes):
+        return ", ".join(map(str, mine.input_shapes[place]))
+    channels = first.in_channels or 1
+    return ", ".join(map(str, (1, channels, *(4,) * first.dims)))
+
+
+def _shape(text: str) -> Ints | None:
+    """Return the shape that a text writes, None where it is none.
+
+    >>> _shape("(1, 64, 8, 8)"), _shape("1 64 8"), _shape("1, C, 8")
+    ((1, 64, 8, 8), (1, 64, 8), None)
+    """
+    words = [word for word in re.split(r"[\s,()\[\]x]+", text) if word]
+    if not words or not all(word.isascii() and word.isdigit() and len(word) < 7 for word in words):
+        return None
+    return tuple(map(int, words))

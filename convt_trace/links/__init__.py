@@ -1,0 +1,1 @@
+"""A case as text and back: settings, a link, a file."""
