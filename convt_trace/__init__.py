@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from convt_trace.engine.case import Case
+from convt_trace.engine.case import Case, trace
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import Geometry, Layer
-from convt_trace.engine.trace import Mac, Macs, Trace, trace
+from convt_trace.engine.trace import Mac, Macs, Trace
 
 if TYPE_CHECKING:
-    from convt_trace.engine.reference import Verdict, compare, record, torch_output
+    from convt_trace.engine.recording import record
+    from convt_trace.engine.reference import Verdict, compare, torch_output
+    from convt_trace.links.files import from_json, to_json
     from convt_trace.links.link import from_link, to_link
+    from convt_trace.player.page import to_html
 
 __all__ = [
     "Case",
@@ -23,22 +28,62 @@ __all__ = [
     "Trace",
     "Verdict",
     "compare",
+    "from_json",
     "from_link",
     "record",
+    "to_html",
+    "to_json",
     "to_link",
     "torch_output",
     "trace",
 ]
 
+#: Names that are imported when they are first asked for, some of them with torch: the engine itself
+#: is numpy alone.
+_LATER = {
+    "Verdict": "engine.reference",
+    "compare": "engine.reference",
+    "from_json": "links.files",
+    "from_link": "links.link",
+    "record": "engine.recording",
+    "to_html": "player.page",
+    "to_json": "links.files",
+    "to_link": "links.link",
+    "torch_output": "engine.reference",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is first asked for; the engine itself is numpy alone."""
-    if name in ("Verdict", "compare", "record", "torch_output"):
-        from convt_trace.engine import reference
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
 
-        return getattr(reference, name)
-    if name in ("from_link", "to_link"):
-        from convt_trace.links import link
 
-        return getattr(link, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+def _method(name: str) -> Callable[..., Any]:
+    def method(*arguments: Any, **options: Any) -> Any:
+        return __getattr__(name)(*arguments, **options)
+
+    method.__name__ = name
+    method.__doc__ = f"See `convt_trace.{name}`."
+    return method
+
+
+def _repr_html_(shown: Case | Trace) -> str | None:
+    """Return what a notebook shows; None without torch, whose result is in the picture."""
+    try:
+        from convt_trace.player.page import notebook
+    except ImportError:
+        return None
+    return notebook(shown)
+
+
+# What a case and a trace do in a notebook that the engine below knows nothing of.
+for _class, _name, _given in (
+    (Case, "to_json", _method("to_json")),
+    (Case, "from_json", staticmethod(_method("from_json"))),
+    (Case, "to_html", _method("to_html")),
+    (Trace, "to_html", _method("to_html")),
+    (Case, "_repr_html_", _repr_html_),
+    (Trace, "_repr_html_", _repr_html_),
+):
+    setattr(_class, _name, _given)

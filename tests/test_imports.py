@@ -18,6 +18,7 @@ FLOORS = (("engine",), ("answers", "links", "snippet"), ("player",), ("app", "__
 #: The engine from the ground up; only the last two need torch.
 ENGINE = (
     "errors", "layer", "orders", "arrays", "blocks", "trace", "case", "view", "reference",
+    "recording",
 )  # fmt: skip
 LIBRARIES = {"numpy", "ml_dtypes"}
 

@@ -19,10 +19,9 @@ from numpy.typing import ArrayLike
 from convt_trace.answers.pasted import PastedError, read_result
 from convt_trace.answers.sums import number
 from convt_trace.engine.arrays import wide
-from convt_trace.engine.case import Case
-from convt_trace.engine.layer import Ints
+from convt_trace.engine.case import Case, trace
+from convt_trace.engine.layer import Ints, reach, span
 from convt_trace.engine.reference import torch_output
-from convt_trace.engine.trace import trace
 
 __all__ = [
     "READINGS",
@@ -85,13 +84,15 @@ class Plan:
     @classmethod
     def right(cls, case: Case) -> Plan:
         """Return the plan that torch follows."""
-        after = tuple(p - extra for p, extra in zip(case.padding, case.output_padding))
-        return cls(case.stride, case.dilation, case.groups, case.padding, after)
+        after = tuple(p - extra for p, extra in zip(case.layer.padding, case.layer.output_padding))
+        return cls(
+            case.layer.stride, case.layer.dilation, case.layer.groups, case.layer.padding, after
+        )
 
 
 def _reach(case: Case, plan: Plan) -> Ints:
     """Return how many cells one stamp spans, less one, along each axis."""
-    return tuple(d * (k - 1) for d, k in zip(plan.dilation, case.weight.shape[2:]))
+    return tuple(span(k, d) - 1 for d, k in zip(plan.dilation, case.weight.shape[2:]))
 
 
 # -- the readings -------------------------------------------------------------------------------
@@ -108,11 +109,11 @@ def kernel_not_flipped(case: Case, plan: Plan) -> Plan | None:
 
 def padding_added_to_input(case: Case, plan: Plan) -> Plan | None:
     """Put ``padding`` zeros around the input and crop nothing, as a Conv's padding does."""
-    widened = tuple(p * s for p, s in zip(case.padding, plan.stride))
+    widened = tuple(p * s for p, s in zip(case.layer.padding, plan.stride))
     return replace(
         plan,
         before=tuple(-n for n in widened),
-        after=tuple(-n - extra for n, extra in zip(widened, case.output_padding)),
+        after=tuple(-n - extra for n, extra in zip(widened, case.layer.output_padding)),
     )
 
 
@@ -121,32 +122,34 @@ def padding_as_border(case: Case, plan: Plan) -> Plan | None:
 
     Met in drawings: the border there is ``dilation*(kernel-1) - padding``, not padding itself.
     """
-    crop = tuple(r - p for r, p in zip(_reach(case, plan), case.padding))
-    after = tuple(n - extra for n, extra in zip(crop, case.output_padding))
+    crop = tuple(r - p for r, p in zip(_reach(case, plan), case.layer.padding))
+    after = tuple(n - extra for n, extra in zip(crop, case.layer.output_padding))
     return replace(plan, before=crop, after=after)
 
 
 def padding_around_output(case: Case, plan: Plan) -> Plan | None:
     """Put ``padding`` zeros around the output; the word suggests that it makes things larger."""
-    after = tuple(-p - extra for p, extra in zip(case.padding, case.output_padding))
-    return replace(plan, before=tuple(-p for p in case.padding), after=after)
+    after = tuple(-p - extra for p, extra in zip(case.layer.padding, case.layer.output_padding))
+    return replace(plan, before=tuple(-p for p in case.layer.padding), after=after)
 
 
 def padding_ignored(case: Case, plan: Plan) -> Plan | None:
     """Crop nothing. Met where a layer was rebuilt by hand with only its kernel and stride."""
     return replace(
-        plan, before=(0,) * case.dims, after=tuple(-extra for extra in case.output_padding)
+        plan, before=(0,) * case.dims, after=tuple(-extra for extra in case.layer.output_padding)
     )
 
 
 def output_padding_zeros(case: Case, plan: Plan) -> Plan | None:
     """Append zeros for output_padding, as its name suggests; in truth sums land there."""
-    return replace(plan, zeros=case.output_padding) if any(case.output_padding) else None
+    return (
+        replace(plan, zeros=case.layer.output_padding) if any(case.layer.output_padding) else None
+    )
 
 
 def output_padding_ignored(case: Case, plan: Plan) -> Plan | None:
     """Leave output_padding out. Met in size formulas that forget the term."""
-    return replace(plan, before=case.padding, after=case.padding)
+    return replace(plan, before=case.layer.padding, after=case.layer.padding)
 
 
 def cropped_on_other_side(case: Case, plan: Plan) -> Plan | None:
@@ -223,7 +226,7 @@ def bias_doubled(case: Case, plan: Plan) -> Plan | None:
 
 def stride_as_step(case: Case, plan: Plan) -> Plan | None:
     """Compute a strided Conv: the kernel walks over the input in steps of ``stride``."""
-    border = tuple(r - p for r, p in zip(_reach(case, plan), case.padding))
+    border = tuple(r - p for r, p in zip(_reach(case, plan), case.layer.padding))
     return replace(
         plan,
         stride=(1,) * case.dims,
@@ -373,7 +376,7 @@ class _Computed:
 
     def __init__(self, case: Case):
         self.case = case
-        self._x = wide(case.trace().x)
+        self._x = wide(case.batched)
         self._weight = wide(case.weight)
         self._canvases: dict[Any, np.ndarray] = {}
 
@@ -391,7 +394,7 @@ class _Computed:
             self._x.shape[2:], kernel, plan.stride, plan.dilation, plan.before, plan.after,
             plan.step or (1,) * case.dims, plan.zeros or (0,) * case.dims,
         ):  # fmt: skip
-            size = (length - 1) * s + d * (k - 1) + 1 - before - after
+            size = reach(length, k, s, d) - before - after
             if size < 1 or zero > size:
                 return None
             sizes.append(-(-size // step))
@@ -445,7 +448,7 @@ class _Computed:
         return canvas
 
     def _weight_of(self, plan: Plan) -> np.ndarray:
-        weight, groups = self._weight, self.case.groups
+        weight, groups = self._weight, self.case.layer.groups
         ins, outs, *kernel = weight.shape
         if plan.weight == "conv":
             blocks = weight.reshape(groups, outs, ins // groups, *kernel)
@@ -461,7 +464,10 @@ class _Computed:
         finite = [np.where(np.isfinite(t), np.abs(t), 0) for t in (self._x, self._weight)]
         case = self.case
         largest = trace(
-            *finite, stride=case.stride, dilation=case.dilation, groups=case.groups
+            *finite,
+            stride=case.layer.stride,
+            dilation=case.layer.dilation,
+            groups=case.layer.groups,
         ).output
         bias = 0 if case.bias is None else 2 * np.abs(wide(case.bias)).max(initial=0)
         return float(largest.max(initial=0)) + float(bias)

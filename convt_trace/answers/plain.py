@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from convt_trace.answers.sums import MOST_LINES, MOST_TERMS, Sum, is_exact, line, merged, number
 from convt_trace.engine.arrays import as_array, wide
-from convt_trace.engine.layer import Ints, ints
+from convt_trace.engine.layer import Ints, conv_length, ints, span
 
 _MOST_CELLS = 256
 _MOST_MACS = 2**13
@@ -148,12 +148,10 @@ class _Conv:
         strides, dilations = ints(stride, dims, "stride"), ints(dilation, dims, "dilation")
         unbatched = x.ndim == dims + 1
         x = x[None] if unbatched else x
-        reach = [d * (k - 1) for d, k in zip(dilations, weight.shape[2:])]
-        before, after = _sides(padding, reach, dims)
-        size = tuple(
-            (length + a + b - r - 1) // s + 1
-            for length, a, b, r, s in zip(x.shape[2:], before, after, reach, strides)
-        )
+        taps = weight.shape[2:]
+        before, after = _sides(padding, [span(k, d) - 1 for k, d in zip(taps, dilations)], dims)
+        both = [a + b for a, b in zip(before, after)]
+        size = tuple(map(conv_length, x.shape[2:], taps, strides, both, dilations))
         shape = (len(x), len(weight), *size)
         if x.shape[1] != weight.shape[1] * groups or min(size, default=0) < 1:
             raise ValueError(

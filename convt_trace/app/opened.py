@@ -15,6 +15,7 @@ from convt_trace.app import address, controls
 from convt_trace.app.player_mount import Shared
 from convt_trace.engine.case import Case
 from convt_trace.engine.view import View, chosen
+from convt_trace.links.files import from_json
 from convt_trace.links.link import NAMES, Cell, Linked, LinkError, from_link, to_link
 from convt_trace.links.packed import Unreadable
 from convt_trace.links.settings import QUESTION, Settings, written
@@ -63,7 +64,7 @@ def show(linked: Linked) -> None:
 def show_file(data: bytes) -> None:
     """Open a case file; one that cannot be read leaves everything as it is."""
     try:
-        case = Case.from_json(data)
+        case = from_json(data)
     except (Unreadable, ValueError) as error:
         st.session_state.complaint = f"This file cannot be opened: {error}"
         return

@@ -14,6 +14,7 @@ from convt_trace.app.editor.mount import copy_button
 from convt_trace.app.player_mount import Shared
 from convt_trace.engine.case import Case
 from convt_trace.engine.view import View
+from convt_trace.links.files import to_json
 from convt_trace.links.link import LinkError
 from convt_trace.links.settings import Settings
 from convt_trace.player.page import ExportError, to_html
@@ -112,12 +113,12 @@ def _files(case: Case, view: View, shared: Shared) -> None:
     with st.container(horizontal=True):
         st.download_button(
             "Case (JSON)",
-            case.to_json,
+            lambda: to_json(case),
             file_name="case.json",
             mime="application/json",
             on_click="ignore",
             icon=":material/data_object:",
-            help="The layer and its numbers. Open it here again, or with convt_trace.Case.from_json.",
+            help="The layer and its numbers. Open it here again, or with convt_trace.from_json.",
         )
         st.download_button(
             "Page that plays it (HTML)",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convt_trace.engine.layer import Geometry, Ints, Layer, ints
-from convt_trace.engine.trace import Trace, trace
+from convt_trace.engine.arrays import as_array, scalar_type
+from convt_trace.engine.errors import LayerError
+from convt_trace.engine.layer import DEFAULTS, Geometry, Layer, whole
+from convt_trace.engine.trace import Trace
 
 #: Larger tensors are written into a snippet as their recipe's shape, not number by number.
 _WRITTEN_OUT = 4096
@@ -22,20 +24,21 @@ _WRITTEN_OUT = 4096
 class Case:
     """One transposed convolution with its numbers, valid by construction.
 
+    Made by `Case.of` from what torch takes. How a case is drawn, written or linked is known above.
+
     Attributes
     ----------
+    layer : Layer
     x : ndarray, shape (N, C_in, *L) or unbatched (C_in, *L)
     weight : ndarray, shape (C_in, C_out/groups, *K)
     bias : ndarray, shape (C_out,), or None
-    stride, padding, output_padding, dilation : tuple of int, one per spatial dimension
-    groups : int
     origin : str
         Where the case came from, in a few words for the reader.
 
     Raises
     ------
-    LayerError, TypeError
-        As `convt_trace.trace`.
+    LayerError
+        When the tensors do not fit the layer or each other, or nothing of the output is left.
 
     Examples
     --------
@@ -46,16 +49,11 @@ class Case:
     nn.ConvTranspose1d(1, 1, 3, padding=2, bias=False)
     """
 
+    layer: Layer
     x: np.ndarray
     weight: np.ndarray
-    bias: np.ndarray | None
-    stride: Ints
-    padding: Ints
-    output_padding: Ints
-    dilation: Ints
-    groups: int
+    bias: np.ndarray | None = None
     origin: str = ""
-    _scatter: Trace | None = field(default=None, repr=False)
 
     @classmethod
     def of(
@@ -71,30 +69,64 @@ class Case:
         dilation: int | Sequence[int] = 1,
         origin: str = "",
     ) -> Case:
-        """Make a case from what `convt_trace.trace` takes."""
-        traced = trace(
-            x,
-            weight,
-            bias,
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            groups=groups,
-            dilation=dilation,
+        """Make a case from arrays, tensors or nested lists: the arguments are those of `trace`."""
+        x, weight = _pair(x, weight)
+        dims = weight.ndim - 2
+        if dims not in (1, 2, 3):
+            least = "weight should have at least three dimensions"
+            most = f"expected a weight of at most 5 dimensions, but got weight of size {[*weight.shape]}"
+            raise LayerError(
+                least if dims < 1 else most,
+                "A weight is (C_in, C_out/groups, *K) with 1, 2 or 3 kernel sizes.",
+            )
+        _check_axes(x, weight)
+        if whole(groups, "groups", dims) < 1:
+            raise LayerError(
+                "non-positive groups is not supported", "Use groups=1 for no grouping."
+            )
+        layer = Layer.of(
+            weight.shape[0],
+            weight.shape[1] * groups,
+            weight.shape[2:],
+            stride,
+            padding,
+            output_padding,
+            groups,
+            dilation,
+            dims=dims,
         )
-        layer = traced.geometry.layer
-        return cls(
-            x=traced.x[0] if traced.unbatched else traced.x,
-            weight=traced.weight,
-            bias=traced.bias,
-            stride=layer.stride,
-            padding=layer.padding,
-            output_padding=layer.output_padding,
-            dilation=layer.dilation,
-            groups=ints(groups, 1, "groups")[0],
-            origin=origin,
-            _scatter=traced,
-        )
+        if bias is not None:
+            bias = as_array(bias, "bias", like=weight.dtype)
+        return cls(layer, x, weight, bias, origin)
+
+    def __post_init__(self) -> None:
+        layer, x, weight = self.layer, self.x, self.weight
+        if weight.shape != layer.weight_shape:
+            raise LayerError(
+                f"{layer} has a weight of size {[*layer.weight_shape]}, but got weight of size "
+                f"{[*weight.shape]}",
+                "A weight is (C_in, C_out/groups, *K).",
+            )
+        _check_axes(x, weight)
+        if x.dtype != weight.dtype:
+            raise LayerError(
+                f"expected scalar type {scalar_type(x.dtype)} but found "
+                f"{scalar_type(weight.dtype)}",
+                f"x is {x.dtype} and weight is {weight.dtype}: give both the same dtype, "
+                "for example with x.float().",
+            )
+        channels = x.shape[-1 - layer.dims]
+        if channels != layer.in_channels:
+            raise LayerError(
+                f"Given transposed=1, weight of size {[*weight.shape]}, expected "
+                f"input{[*x.shape]} to have {layer.in_channels} channels, but got {channels} "
+                "channels instead",
+                "The weight's first number is in_channels, the input's channels (a Conv's weight "
+                "has out_channels first).",
+            )
+        _ = self.geometry  # refuses an input or an output with nothing in it
+        if self.bias is not None:
+            _check_bias(self.bias, weight, layer)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Case) and self.digest == other.digest
@@ -103,38 +135,27 @@ class Case:
         return hash(self.digest)
 
     def trace(self, order: str = "scatter") -> Trace:
-        """Return the trace of this case; both orders share their tensors."""
-        return self._traced if order == "scatter" else self._traced.in_order(order)
+        """Return the trace of this case, "scatter" or "gather"; the first one is made once."""
+        return self._scatter if order == "scatter" else Trace(self, order)
 
     @cached_property
-    def _traced(self) -> Trace:
-        return self._scatter or trace(self.x, self.weight, self.bias, **self.parameters)
+    def _scatter(self) -> Trace:
+        return Trace(self)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """The keyword arguments of ``torch.nn.functional.conv_transposeNd``."""
-        return {
-            "stride": self.stride,
-            "padding": self.padding,
-            "output_padding": self.output_padding,
-            "groups": self.groups,
-            "dilation": self.dilation,
-        }
+        return {name: getattr(self.layer, name) for name in DEFAULTS}
 
-    @property
-    def layer(self) -> Layer:
-        """The layer's parameters."""
-        return self.geometry.layer
-
-    @property
+    @cached_property
     def geometry(self) -> Geometry:
         """The layer on this input's size."""
-        return self._traced.geometry
+        return Geometry(self.layer, self.batched.shape[0], self.batched.shape[2:])
 
     @property
     def dims(self) -> int:
         """Spatial dimensions: 1, 2 or 3."""
-        return self.weight.ndim - 2
+        return self.layer.dims
 
     @property
     def op(self) -> str:
@@ -145,6 +166,11 @@ class Case:
     def unbatched(self) -> bool:
         """Whether the input came without a batch axis."""
         return self.x.ndim == self.dims + 1
+
+    @property
+    def batched(self) -> np.ndarray:
+        """The input with a batch axis, shape (N, C_in, *L)."""
+        return self.x[None] if self.unbatched else self.x
 
     @property
     def parameter_count(self) -> int:
@@ -162,37 +188,6 @@ class Case:
                 mark.update(f"{tensor.dtype}{tensor.shape}".encode())
                 mark.update(np.ascontiguousarray(tensor).view(np.uint8).data)
         return mark.hexdigest()
-
-    def to_json(self) -> str:
-        """Return the case as a JSON file, described in ``docs/case-file.md``."""
-        from convt_trace.links.files import to_json
-
-        return to_json(self)
-
-    @staticmethod
-    def from_json(text: str | bytes) -> Case:
-        """Return the case of a JSON file; raises `convt_trace.links.files.FileError` for any other text.
-
-        >>> case = Case.of([[[2.0, 1.0]]], [[[1.0, 5.0]]])
-        >>> Case.from_json(case.to_json()) == case
-        True
-        """
-        from convt_trace.links.files import from_json
-
-        return from_json(text)
-
-    def to_html(self, **options: Any) -> str:
-        """Return a page that plays this case with no server and no network: `export.to_html`."""
-        from convt_trace.player.page import to_html
-
-        return to_html(self, **options)
-
-    def _repr_html_(self) -> str | None:
-        try:
-            from convt_trace.player.page import notebook
-        except ImportError:  # the page shows torch's result; the engine does not
-            return None
-        return notebook(self)
 
     def line(self) -> str:
         """Return the layer as one line of PyTorch."""
@@ -246,3 +241,107 @@ def _number(value: float) -> str:
         if value.is_integer() and abs(value) < 2**53:
             return str(int(value))
     return repr(value)
+
+
+def trace(
+    x: ArrayLike | Any,
+    weight: ArrayLike | Any,
+    bias: ArrayLike | Any | None = None,
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] = 0,
+    output_padding: int | Sequence[int] = 0,
+    groups: int = 1,
+    dilation: int | Sequence[int] = 1,
+    order: str = "scatter",
+) -> Trace:
+    """Trace one transposed convolution; 1, 2 or 3 spatial dimensions, read off the weight.
+
+    Parameters
+    ----------
+    x : array_like or torch.Tensor, shape (N, C_in, *L) or unbatched (C_in, *L)
+        Input; float16, bfloat16, float32, float64 or an integer dtype.
+    weight : array_like or torch.Tensor, shape (C_in, C_out/groups, *K)
+    bias : array_like or torch.Tensor, shape (C_out,), optional
+    stride, padding, output_padding, dilation : int or sequence of int
+        In positions, as in ``torch.nn.functional.conv_transpose2d``.
+    groups : int
+    order : {"scatter", "gather"}
+        Each input value stamps the kernel, or each output cell collects its taps.
+
+    Returns
+    -------
+    Trace
+
+    Raises
+    ------
+    LayerError
+        For what torch refuses, in torch's words, with what to change.
+    TypeError
+        For values that are not numbers of a dtype that is traced.
+
+    Examples
+    --------
+    The question this project began with: two groups of two channels.
+
+    >>> weight = np.array([1, 1, 2] * 8, dtype=np.float32).reshape(4, 2, 3)
+    >>> x = np.array([1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 2], dtype=np.float32).reshape(1, 4, 3)
+    >>> t = trace(x, weight, padding=2, groups=2)
+    >>> t.output.ravel().tolist()
+    [8.0, 8.0, 10.0, 10.0]
+    >>> t.of_output(0, 0, 0).product.tolist()
+    [2.0, 1.0, 1.0, 2.0, 1.0, 1.0]
+    """
+    case = Case.of(
+        x,
+        weight,
+        bias,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        groups=groups,
+        dilation=dilation,
+    )
+    return case.trace(order)
+
+
+def _pair(x: Any, weight: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return input and weight as arrays of one dtype; a nested list takes the other's."""
+    typed = hasattr(x, "dtype"), hasattr(weight, "dtype")
+    if typed == (False, False):
+        x, weight = as_array(x, "x"), as_array(weight, "weight")
+        both = np.result_type(x, weight) if x.dtype != weight.dtype else x.dtype
+        both = np.dtype(np.float32) if both.kind == "f" else both
+        return x.astype(both), weight.astype(both)
+    if typed == (False, True):
+        weight = as_array(weight, "weight")
+        x = as_array(x, "x", like=weight.dtype)
+    else:
+        x = as_array(x, "x")
+        weight = as_array(weight, "weight", like=x.dtype)
+    return x, weight
+
+
+def _check_axes(x: np.ndarray, weight: np.ndarray) -> None:
+    dims = weight.ndim - 2
+    if x.ndim not in (dims + 1, dims + 2):
+        raise LayerError(
+            f"Expected {dims + 1}D (unbatched) or {dims + 2}D (batched) input to "
+            f"conv_transpose{dims}d, but got input of size: {[*x.shape]}",
+            f"x is (N, C_in, *L) or (C_in, *L), and this weight has {dims} kernel sizes.",
+        )
+
+
+def _check_bias(bias: np.ndarray, weight: np.ndarray, layer: Layer) -> None:
+    if bias.shape != (layer.out_channels,):
+        raise LayerError(
+            f"Given transposed=1, weight of size {[*weight.shape]}, expected bias to be "
+            f"1-dimensional with {layer.out_channels} elements, but got bias of size "
+            f"{[*bias.shape]} instead",
+            f"A bias has one number per output channel: {layer.out_channels}.",
+        )
+    if bias.dtype != weight.dtype:
+        raise LayerError(
+            f"expected scalar type {scalar_type(weight.dtype)} but found {scalar_type(bias.dtype)}",
+            "Give the bias the weight's dtype.",
+        )

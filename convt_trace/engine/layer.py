@@ -4,7 +4,8 @@ Nothing here knows a value. A layer is an index rule,
 
     y[n, co, i*stride - padding + k*dilation]  +=  x[n, ci, i] * w[ci, co - g*C_out/groups, k]
 
-and this module is the only place in the project where that rule is written down. Positions ``i``
+and this module is the only place in the project where that rule, and the sizes that follow from it,
+are written down. Positions ``i``
 (input), ``k`` (kernel tap) and ``o`` (output) are tuples with one number per spatial dimension.
 
 The *canvas* is every position that a multiply-accumulate (MAC) can land on. Padding crops it: the
@@ -26,8 +27,54 @@ from convt_trace.engine.errors import LayerError
 
 Ints = tuple[int, ...]
 
+#: What a layer takes beyond its sizes, in the order of ``torch.nn.functional.conv_transposeNd`` (a
+#: constructor of ``torch.nn`` has ``bias`` before ``dilation``), and what each is where not given.
+DEFAULTS = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1}
+
 #: Larger numbers overflow the 32-bit sizes inside torch's kernels, some of them without a word.
 LARGEST_PARAMETER = 2**15
+
+
+#: Those of them that have one number per spatial dimension.
+PER_DIMENSION = ("stride", "padding", "output_padding", "dilation")
+
+
+def span(taps: int, dilation: int) -> int:
+    """Return how many positions a kernel covers.
+
+    >>> span(3, dilation=2)
+    5
+    """
+    return dilation * (taps - 1) + 1
+
+
+def reach(length: int, taps: int, stride: int, dilation: int) -> int:
+    """Return how many positions the stamps of all inputs cover: the output before any crop.
+
+    >>> reach(3, 3, stride=2, dilation=1)
+    7
+    """
+    return (length - 1) * stride + span(taps, dilation)
+
+
+def output_length(
+    length: int, taps: int, stride: int, padding: int, output_padding: int, dilation: int
+) -> int:
+    """Return a transposed convolution's output size along one axis.
+
+    >>> output_length(16, 4, stride=2, padding=1, output_padding=0, dilation=1)
+    32
+    """
+    return reach(length, taps, stride, dilation) - 2 * padding + output_padding
+
+
+def conv_length(length: int, taps: int, stride: int, padding: int, dilation: int) -> int:
+    """Return a plain convolution's output size along one axis; ``padding`` is that of both ends.
+
+    >>> conv_length(32, 4, stride=2, padding=1 + 1, dilation=1)
+    16
+    """
+    return (length + padding - span(taps, dilation)) // stride + 1
 
 
 def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
@@ -260,8 +307,8 @@ class Layer:
         (32, 32)
         """
         return tuple(
-            (length - 1) * s - 2 * p + d * (k - 1) + extra + 1
-            for length, k, s, p, extra, d in zip(
+            map(
+                output_length,
                 input_size,
                 self.kernel_size,
                 self.stride,
@@ -277,9 +324,8 @@ class Layer:
         >>> Layer.of(2, 2, 3, stride=(2, 1), padding=1, dims=2).arguments()
         {'stride': (2, 1), 'padding': 1}
         """
-        defaults = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1}
-        given = {name: _shortest(getattr(self, name)) for name in defaults}
-        return {name: value for name, value in given.items() if value != defaults[name]}
+        given = {name: _shortest(getattr(self, name)) for name in DEFAULTS}
+        return {name: value for name, value in given.items() if value != DEFAULTS[name]}
 
     def __str__(self) -> str:
         arguments = [self.in_channels, self.out_channels, _shortest(self.kernel_size)]
@@ -348,11 +394,11 @@ class Axis:
     def __init__(
         self, length: int, taps: int, stride: int, padding: int, output_padding: int, dilation: int
     ):
-        reach = (length - 1) * stride + dilation * (taps - 1) + 1
+        covered = reach(length, taps, stride, dilation)
         self.length, self.taps, self.stride, self.dilation = length, taps, stride, dilation
         self.padding, self.output_padding = padding, output_padding
-        self.outputs = reach - 2 * padding + output_padding
-        self.canvas = reach + max(0, output_padding - padding)
+        self.outputs = covered - 2 * padding + output_padding
+        self.canvas = covered + max(0, output_padding - padding)
         i, k = np.divmod(np.arange(length * taps), taps)
         c = i * stride + k * dilation
         in_order = np.argsort(c, kind="stable")

@@ -1,7 +1,4 @@
-"""torch's own result for a case, and the verdict on ours.
-
-The only module of the engine that needs torch.
-"""
+"""torch's own result for a case, and the verdict on ours."""
 
 from __future__ import annotations
 
@@ -9,11 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
 
 import numpy as np
 import torch
-from torch.overrides import TorchFunctionMode
 
 from convt_trace.engine.arrays import BFLOAT16, wide
 from convt_trace.engine.blocks import add_up
@@ -167,7 +162,7 @@ def _rounding_bound(case: Case, shape: tuple[int, ...]) -> np.ndarray:
     if case.x.dtype.kind in "iu":
         return np.zeros(shape)
     geometry = case.geometry
-    magnitude = add_up(geometry, _magnitude(case.trace().x), _magnitude(case.weight))[
+    magnitude = add_up(geometry, _magnitude(case.batched), _magnitude(case.weight))[
         (slice(None), slice(None), *(axis.inside for axis in geometry.axes))
     ]
     if case.bias is not None:
@@ -194,121 +189,3 @@ def _unit_in_last_place(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     info = torch.finfo(as_tensor(a.reshape(-1)[:0]).dtype)
     exponent = np.floor(np.log2(np.maximum(larger, info.smallest_normal)))
     return np.asarray(info.eps * 2.0**exponent)
-
-
-class _Recorder(TorchFunctionMode):
-    """Sees every torch function that a model calls, and keeps the transposed convolutions.
-
-    What such a function calls in its turn is not seen, so that each is kept once.
-    """
-
-    def __init__(self, calls: list[Case]):
-        super().__init__()
-        self._calls = calls
-
-    def __torch_function__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        result = func(*args, **kwargs)
-        read = _READERS.get(func)
-        call = read(*args, **kwargs) if read is not None else None
-        if call is not None:
-            self._calls.append(_recorded(call, result.dtype, number=len(self._calls) + 1))
-        return result
-
-
-def _conv_transpose(
-    input: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    output_padding: Any = 0,
-    groups: int = 1,
-    dilation: Any = 1,
-) -> dict[str, Any]:
-    """Return a call of ``conv_transposeNd``, whose parameters these are, as arguments of a case."""
-    return {
-        "x": input,
-        "weight": weight,
-        "bias": bias,
-        "stride": stride,
-        "padding": padding,
-        "output_padding": output_padding,
-        "groups": groups,
-        "dilation": dilation,
-    }
-
-
-def _convolution(
-    input: torch.Tensor,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    transposed: bool,
-    output_padding: Any,
-    groups: int,
-    *_: Any,
-    **__: Any,
-) -> dict[str, Any] | None:
-    """Return the same of a call of ``torch.convolution``, or None if it is not transposed."""
-    if not transposed:
-        return None
-    return _conv_transpose(input, weight, bias, stride, padding, output_padding, groups, dilation)
-
-
-def _forms(name: str) -> list[Callable[..., torch.Tensor]]:
-    """Return torch's function of this name, its operator and the operator's overloads.
-
-    A model that `torch.export` wrote calls the overloads.
-    """
-    operator = getattr(torch.ops.aten, name)
-    overloads = [getattr(operator, overload) for overload in operator.overloads()]
-    return [getattr(torch, name), operator, *overloads]
-
-
-#: What reads the arguments of every function that computes a transposed convolution.
-_READERS: dict[Callable[..., Any], Callable[..., dict[str, Any] | None]] = {
-    **{form: _conv_transpose for dims in _FUNCTIONS for form in _forms(f"conv_transpose{dims}d")},
-    **{form: _convolution for name in ("convolution", "_convolution") for form in _forms(name)},
-}
-
-
-def _recorded(call: dict[str, Any], dtype: torch.dtype, number: int) -> Case:
-    """Return one caught call as a case.
-
-    The tensors are taken in the result's dtype: under autocast torch computes in that one.
-    """
-    tensors = {
-        name: tensor.to(dtype) if isinstance(tensor, torch.Tensor) else None
-        for name, tensor in call.items()
-        if name in ("x", "weight", "bias")
-    }
-    return Case.of(**{**call, **tensors}, origin=f"call {number} recorded from a model")
-
-
-@contextmanager
-def record() -> Iterator[list[Case]]:
-    """Catch every transposed convolution that runs inside the ``with`` block, each as a `Case`.
-
-    Whether it is a module, a function of torch or one of its operators, as in a model of
-    `torch.export`. TorchScript calls none of these from Python, so what it runs is not seen.
-
-    Examples
-    --------
-    >>> model = torch.nn.Sequential(torch.nn.ConvTranspose1d(1, 2, 3), torch.nn.ReLU())
-    >>> with record() as calls:
-    ...     y = model(torch.ones(1, 1, 5))
-    >>> print(calls[0].line())
-    nn.ConvTranspose1d(1, 2, 3)
-    """
-    calls: list[Case] = []
-    with _Recorder(calls):
-        yield calls

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convt_trace.engine.arrays import as_array, scalar_type, wide
+from convt_trace.engine.arrays import wide
 from convt_trace.engine.blocks import (
     Columns,
     add_in_order,
@@ -26,12 +26,13 @@ from convt_trace.engine.blocks import (
     running,
     scatter_blocks,
 )
-from convt_trace.engine.errors import LayerError
-from convt_trace.engine.layer import Axis, Geometry, Ints, Layer, Pick, whole
+from convt_trace.engine.layer import Axis, Ints, Pick
 from convt_trace.engine.orders import ORDERS, Index
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from convt_trace.engine.case import Case  # which makes traces, so it stands above
 
 #: Up to here the output is added up in the trace's own order, to the last bit; a larger layer is
 #: added tap by tap with matrix products (the same MACs; float64 sums may differ in the last bits).
@@ -87,6 +88,7 @@ class Macs(Columns):
 
     Examples
     --------
+    >>> from convt_trace import trace
     >>> window = trace([[[1, 2]]], [[[3, 4]]])[0:2]
     >>> window.product.tolist(), window.o[:, 0].tolist()
     ([3, 4], [0, 1])
@@ -131,24 +133,25 @@ class Macs(Columns):
 class Trace(Sequence[Mac]):
     """Every MAC of one transposed convolution: random access, nothing allocated ahead.
 
-    Made by `trace`. ``len(t)`` counts the MACs, the cropped ones too; ``t[5]`` is a `Mac`;
-    ``t[a:b]`` is `Macs`, columns as numpy arrays.
+    Made of a case, by `Case.trace` or `trace`. ``len(t)`` counts the MACs, the cropped ones too;
+    ``t[5]`` is a `Mac`; ``t[a:b]`` is `Macs`, columns as numpy arrays.
 
     Attributes
     ----------
+    case : Case
+        The layer and its numbers.
     geometry : Geometry
         Every size and index map.
-    x : ndarray, shape (N, C_in, *L)
-        The input, with a batch axis.
-    weight : ndarray, shape (C_in, C_out/groups, *K)
-    bias : ndarray, shape (C_out,), or None
     order : str
         "scatter" or "gather".
     picked : Pick
         Which channels the trace walks through; all of them unless made by `pick`.
+    is_whole : bool
+        Whether that is every MAC of the layer.
 
     Examples
     --------
+    >>> from convt_trace import trace
     >>> t = trace([[[1, 1, 2]]], [[[1, 1, 2]]], padding=2)
     >>> len(t), t.kept_macs
     (9, 3)
@@ -158,31 +161,19 @@ class Trace(Sequence[Mac]):
     [[[5]]]
     """
 
-    def __init__(
-        self,
-        x: np.ndarray,
-        weight: np.ndarray,
-        bias: np.ndarray | None,
-        geometry: Geometry,
-        order: str = "scatter",
-        picked: Pick | None = None,
-        unbatched: bool = False,
-    ):
+    def __init__(self, case: Case, order: str = "scatter", picked: Pick | None = None):
         if order not in ORDERS:
             raise ValueError(f"order={order!r} is not known. Use 'scatter' or 'gather'.")
-        self.x, self.weight, self.bias = x, weight, bias
-        self.geometry, self.order = geometry, order
-        self.picked = picked if picked is not None else geometry.everything()
-        self._whole = picked is None
-        self.unbatched = unbatched
-        self.numbering = ORDERS[order](geometry, self.picked)
+        self.case, self.geometry, self.order = case, case.geometry, order
+        self.picked = picked if picked is not None else self.geometry.everything()
+        self.is_whole = picked is None
+        self.numbering = ORDERS[order](self.geometry, self.picked)
 
     # -- the same sum, walked another way -------------------------------------------------------
 
     def in_order(self, order: str) -> Trace:
         """Return the same MACs in another order."""
-        picked = None if self._whole else self.picked
-        return Trace(self.x, self.weight, self.bias, self.geometry, order, picked, self.unbatched)
+        return Trace(self.case, order, None if self.is_whole else self.picked)
 
     def pick(
         self,
@@ -203,6 +194,7 @@ class Trace(Sequence[Mac]):
 
         Examples
         --------
+        >>> from convt_trace import trace
         >>> t = trace(np.ones((1, 4, 3)), np.ones((4, 1, 2)))
         >>> first_and_last = t.pick(in_local=[0, 3])
         >>> [mac.in_channel for mac in first_and_last][::6], first_and_last[-1].after
@@ -220,14 +212,7 @@ class Trace(Sequence[Mac]):
                 )
             )
         )
-        return Trace(
-            self.x, self.weight, self.bias, self.geometry, self.order, chosen, self.unbatched
-        )
-
-    @property
-    def picks_all(self) -> bool:
-        """Whether the trace walks through every MAC of the layer."""
-        return self._whole
+        return Trace(self.case, self.order, chosen)
 
     # -- counting -------------------------------------------------------------------------------
 
@@ -254,7 +239,7 @@ class Trace(Sequence[Mac]):
 
     # -- reading --------------------------------------------------------------------------------
 
-    # Columns are more than a sequence of rows needs, and not one themselves.
+    # `Macs` is columns, not a Sequence[Mac], so mypy objects.
     @overload  # type: ignore[override]
     def __getitem__(self, number: int) -> Mac: ...
     @overload
@@ -295,6 +280,7 @@ class Trace(Sequence[Mac]):
 
         Examples
         --------
+        >>> from convt_trace import trace
         >>> t = trace([[[1, 2, 3]]], [[[1, 10]]], stride=2)
         >>> t.of_output(0, 0, 4).x.tolist()
         [3]
@@ -327,19 +313,6 @@ class Trace(Sequence[Mac]):
         frame = self[start:stop].to_frame()
         frame.index = pd.RangeIndex(start, stop)
         return frame
-
-    def to_html(self, **options: Any) -> str:
-        """Return a page that plays this trace with no server and no network: `export.to_html`."""
-        from convt_trace.player.page import to_html, walked
-
-        return to_html(*walked(self), **options)
-
-    def _repr_html_(self) -> str | None:
-        try:
-            from convt_trace.player.page import notebook, walked
-        except ImportError:  # the page shows torch's result; the engine does not
-            return None
-        return notebook(*walked(self))
 
     def sums(self, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]) -> np.ndarray:
         """Return the whole sums of canvas cells, before the bias, exactly as the last MAC leaves them.
@@ -398,12 +371,12 @@ class Trace(Sequence[Mac]):
 
         ``(N, C_out, *L_out)``, or ``(C_out, *L_out)`` for an unbatched input.
         """
-        total = self.output_sums
-        if self.bias is not None:
-            total = total + wide(self.bias).reshape(1, -1, *[1] * self.geometry.layer.dims)
+        case, total = self.case, self.output_sums
+        if case.bias is not None:
+            total = total + wide(case.bias).reshape(1, -1, *[1] * self.geometry.layer.dims)
         with np.errstate(over="ignore", invalid="ignore"):
-            result = total.astype(self.x.dtype)
-        return result[0] if self.unbatched else result
+            result = total.astype(case.x.dtype)
+        return result[0] if case.unbatched else result
 
     @cached_property
     def output_sums(self) -> np.ndarray:
@@ -419,11 +392,11 @@ class Trace(Sequence[Mac]):
 
     @cached_property
     def _x(self) -> np.ndarray:
-        return wide(self.x)
+        return wide(self.case.batched)
 
     @cached_property
     def _weight(self) -> np.ndarray:
-        return wide(self.weight)
+        return wide(self.case.weight)
 
     @cached_property
     def _slots(self) -> int:
@@ -540,11 +513,11 @@ class Trace(Sequence[Mac]):
         group, out_local = np.divmod(c, layer.out_per_group)
         i, k, there = _pairs_of(self.geometry.axes, cells)
         channel = group * layer.in_per_group
-        x_place = np.ravel_multi_index((n, channel, *i), self.x.shape)
-        w_place = np.ravel_multi_index((channel, out_local, *k), self.weight.shape)
+        x_place = np.ravel_multi_index((n, channel, *i), self._x.shape)
+        w_place = np.ravel_multi_index((channel, out_local, *k), self._weight.shape)
         x, weight = self._x.reshape(-1), self._weight.reshape(-1)
         # The places in the next channels are a step further on, and so are those in the ones after.
-        x_step, w_step = prod(self.x.shape[2:]), prod(self.weight.shape[1:])
+        x_step, w_step = prod(self._x.shape[2:]), prod(self._weight.shape[1:])
         at_once = max(1, min(channels, _TERMS_AT_ONCE // there.size))
         ahead = np.arange(at_once)[:, None, None]
         x_place, w_place = x_place + ahead * x_step, w_place + ahead * w_step
@@ -584,7 +557,7 @@ class Trace(Sequence[Mac]):
         """Tell whether reading whole (n, group) blocks costs about what the window holds."""
         layer = self.geometry.layer
         blocks = self.geometry.batch * layer.groups
-        if not self._whole or not blocks or stop - start < max(self.macs // blocks // 2, 1):
+        if not self.is_whole or not blocks or stop - start < max(self.macs // blocks // 2, 1):
             return False
         # The window has to be worth the numpy calls: a few per (channel, tap), or tens per line.
         if self.order == "scatter":
@@ -634,138 +607,3 @@ def _pairs_of(
 def _positions(columns: Sequence[np.ndarray]) -> np.ndarray:
     """Return position columns as one array (m, dims), each dimension contiguous in memory."""
     return np.array(columns, dtype=np.int64).reshape(len(columns), -1).T
-
-
-def trace(
-    x: ArrayLike | Any,
-    weight: ArrayLike | Any,
-    bias: ArrayLike | Any | None = None,
-    *,
-    stride: int | Sequence[int] = 1,
-    padding: int | Sequence[int] = 0,
-    output_padding: int | Sequence[int] = 0,
-    groups: int = 1,
-    dilation: int | Sequence[int] = 1,
-    order: str = "scatter",
-) -> Trace:
-    """Trace one transposed convolution; 1, 2 or 3 spatial dimensions, read off the weight.
-
-    Parameters
-    ----------
-    x : array_like or torch.Tensor, shape (N, C_in, *L) or unbatched (C_in, *L)
-        Input; float16, bfloat16, float32, float64 or an integer dtype.
-    weight : array_like or torch.Tensor, shape (C_in, C_out/groups, *K)
-    bias : array_like or torch.Tensor, shape (C_out,), optional
-    stride, padding, output_padding, dilation : int or sequence of int
-        In positions, as in ``torch.nn.functional.conv_transpose2d``.
-    groups : int
-    order : {"scatter", "gather"}
-        Each input value stamps the kernel, or each output cell collects its taps.
-
-    Returns
-    -------
-    Trace
-
-    Raises
-    ------
-    LayerError
-        For what torch refuses, in torch's words, with what to change.
-    TypeError
-        For values that are not numbers of a dtype that is traced.
-
-    Examples
-    --------
-    The question this project began with: two groups of two channels.
-
-    >>> weight = np.array([1, 1, 2] * 8, dtype=np.float32).reshape(4, 2, 3)
-    >>> x = np.array([1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 1, 2], dtype=np.float32).reshape(1, 4, 3)
-    >>> t = trace(x, weight, padding=2, groups=2)
-    >>> t.output.ravel().tolist()
-    [8.0, 8.0, 10.0, 10.0]
-    >>> t.of_output(0, 0, 0).product.tolist()
-    [2.0, 1.0, 1.0, 2.0, 1.0, 1.0]
-    """
-    x, weight = _pair(x, weight)
-    dims = weight.ndim - 2
-    if dims not in (1, 2, 3):
-        least = "weight should have at least three dimensions"
-        most = (
-            f"expected a weight of at most 5 dimensions, but got weight of size {[*weight.shape]}"
-        )
-        raise LayerError(
-            least if dims < 1 else most,
-            "A weight is (C_in, C_out/groups, *K) with 1, 2 or 3 kernel sizes.",
-        )
-    if x.ndim not in (dims + 1, dims + 2):
-        raise LayerError(
-            f"Expected {dims + 1}D (unbatched) or {dims + 2}D (batched) input to "
-            f"conv_transpose{dims}d, but got input of size: {[*x.shape]}",
-            f"x is (N, C_in, *L) or (C_in, *L), and this weight has {dims} kernel sizes.",
-        )
-    if whole(groups, "groups", dims) < 1:
-        raise LayerError("non-positive groups is not supported", "Use groups=1 for no grouping.")
-    layer = Layer.of(
-        weight.shape[0],
-        weight.shape[1] * groups,
-        weight.shape[2:],
-        stride,
-        padding,
-        output_padding,
-        groups,
-        dilation,
-        dims=dims,
-    )
-    unbatched = x.ndim == dims + 1
-    batched = x[None] if unbatched else x
-    if batched.shape[1] != layer.in_channels:
-        raise LayerError(
-            f"Given transposed=1, weight of size {[*weight.shape]}, expected input{[*x.shape]} to "
-            f"have {layer.in_channels} channels, but got {batched.shape[1]} channels instead",
-            "The weight's first number is in_channels, the input's channels (a Conv's weight has "
-            "out_channels first).",
-        )
-    geometry = Geometry(layer, batched.shape[0], batched.shape[2:])
-    return Trace(batched, weight, _bias(bias, weight, layer), geometry, order, unbatched=unbatched)
-
-
-def _pair(x: Any, weight: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return input and weight as arrays of one dtype; a nested list takes the other's."""
-    typed = hasattr(x, "dtype"), hasattr(weight, "dtype")
-    if typed == (False, False):
-        x, weight = as_array(x, "x"), as_array(weight, "weight")
-        both = np.result_type(x, weight) if x.dtype != weight.dtype else x.dtype
-        both = np.dtype(np.float32) if both.kind == "f" else both
-        return x.astype(both), weight.astype(both)
-    if typed == (False, True):
-        weight = as_array(weight, "weight")
-        x = as_array(x, "x", like=weight.dtype)
-    else:
-        x = as_array(x, "x")
-        weight = as_array(weight, "weight", like=x.dtype)
-    if x.dtype != weight.dtype:
-        raise LayerError(
-            f"expected scalar type {scalar_type(x.dtype)} but found {scalar_type(weight.dtype)}",
-            f"x is {x.dtype} and weight is {weight.dtype}: give both the same dtype, "
-            "for example with x.float().",
-        )
-    return x, weight
-
-
-def _bias(bias: Any, weight: np.ndarray, layer: Layer) -> np.ndarray | None:
-    if bias is None:
-        return None
-    array = as_array(bias, "bias", like=weight.dtype)
-    if array.shape != (layer.out_channels,):
-        raise LayerError(
-            f"Given transposed=1, weight of size {[*weight.shape]}, expected bias to be "
-            f"1-dimensional with {layer.out_channels} elements, but got bias of size "
-            f"{[*array.shape]} instead",
-            f"A bias has one number per output channel: {layer.out_channels}.",
-        )
-    if array.dtype != weight.dtype:
-        raise LayerError(
-            f"expected scalar type {scalar_type(weight.dtype)} but found "
-            f"{scalar_type(array.dtype)}",
-            "Give the bias the weight's dtype.",
-        )
-    return array

@@ -34,6 +34,19 @@ class View:
     in_local: Ints | None = None
     out_local: Ints | None = None
 
+    @classmethod
+    def of(cls, trace: Trace) -> View:
+        """Return the view that walks through a trace's MACs; of several batch items, the first.
+
+        >>> View.of(Case.of([[[2.0, 1.0]]], [[[1.0, 5.0]]]).trace("gather")).order
+        'gather'
+        """
+        if trace.is_whole:
+            return cls(trace.order)
+        picked = trace.picked
+        picks = [tuple(pick.tolist()) for pick in (picked.group, picked.in_local, picked.out_local)]
+        return cls(trace.order, int(picked.n[0]) if len(picked.n) else 0, *picks)
+
 
 def edges(count: int, room: int) -> Ints:
     """Return all of ``range(count)``, or the first and last where there is no room for all.
@@ -69,7 +82,7 @@ def chosen(case: Case, view: View) -> View:
 def view_of(case: Case, order: str, cell: Ints) -> View:
     """Return a view in which an output cell (n, c, *position) is on screen.
 
-    >>> case = Case.of(np.ones((1, 1, 2)), np.ones((1, 20, 2)))
+    >>> case = Case.of([[[1.0, 2.0]]], [[[1.0]] * 20])
     >>> view_of(case, "scatter", (0, 9, 0)).out_local
     (0, 1, 2, 3, 9, 17, 18, 19)
     """

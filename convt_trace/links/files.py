@@ -16,7 +16,7 @@ import numpy as np
 
 from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
-from convt_trace.engine.layer import Ints, Layer, ints, whole
+from convt_trace.engine.layer import PER_DIMENSION, Ints, Layer, ints, whole
 from convt_trace.links.packed import DTYPES, LARGEST_PACKED, Unreadable, check_bounds, pack, unpack
 
 FORMAT = "convt-trace case"
@@ -27,7 +27,6 @@ LARGEST_VALUES = 100_000
 #: Up to this many numbers a tensor is written out.
 WRITTEN_OUT = 4096
 
-_PARAMETERS = ("stride", "padding", "output_padding", "dilation")
 _ORIGIN = 200
 _BITS = re.compile(r"bits:([0-9a-f]{4,16})")
 _WORDS = ("nan", "inf", "-inf")
@@ -66,12 +65,12 @@ def to_json(case: Case) -> str:
       "origin": ""
     }
     """
-    layer = {name: [*getattr(case, name)] for name in _PARAMETERS}
+    layer = {name: [*getattr(case.layer, name)] for name in PER_DIMENSION}
     return _indented(
         {
             "format": FORMAT,
             "version": VERSION,
-            "layer": {**layer, "groups": case.groups},
+            "layer": {**layer, "groups": case.layer.groups},
             "dtype": case.x.dtype.name,
             "x": _tensor(case.x),
             "weight": _tensor(case.weight),
@@ -203,7 +202,7 @@ def _case(data: dict[str, Any]) -> Case:
     groups = whole(parameters.get("groups", 1), "groups", dims)
     along = {
         name: ints(parameters.get(name, 0 if "padding" in name else 1), dims, name)
-        for name in _PARAMETERS
+        for name in PER_DIMENSION
     }
     layer = Layer(
         weight_shape[0], weight_shape[1] * groups, weight_shape[2:], **along, groups=groups

@@ -89,7 +89,7 @@ class _Window:
 
 
 def to_html(
-    case: Case,
+    case: Case | Trace,
     view: View | None = None,
     step: int = 0,
     *,
@@ -99,16 +99,16 @@ def to_html(
     selected: tuple[str, Sequence[int]] | None = None,
     hidden: int | None = None,
 ) -> str:
-    """Return a page that plays a case, in one file that asks nobody for anything.
+    """Return a page that plays a case, in one self-contained file.
 
     A trace too long for the page's size is held from its beginning on, with its end and with the
     window of ``step``; the page says which MACs it holds.
 
     Parameters
     ----------
-    case : Case
+    case : Case or Trace
     view : View, optional
-        Order, batch item and channels to look at.
+        Order, batch item and channels to look at; those of the trace, where one is given.
     step : int
         The step to open at.
     title : str
@@ -133,7 +133,7 @@ def to_html(
     >>> page[:15], "<h1>Two stamps</h1>" in page, len(page) < LARGEST
     ('<!doctype html>', True, True)
     """
-    view = view or View()
+    case, view = _seen(case, view)
     total = len(picked_trace(case, view))
     step = min(max(step, 0), total)
     shell = _shell(case, title or f"How {case.line().removeprefix('nn.')} is computed")
@@ -149,11 +149,18 @@ def to_html(
     return page
 
 
-def notebook(case: Case, view: View | None = None) -> str:
-    """Return a case as a notebook shows it: the page in a frame of its own, about 2 MB of output.
+def _seen(shown: Case | Trace, view: View | None = None) -> tuple[Case, View]:
+    if isinstance(shown, Trace):
+        return shown.case, view or View.of(shown)
+    return shown, view or View()
+
+
+def notebook(shown: Case | Trace) -> str:
+    """Return a case or a trace as a notebook shows it: the page in a frame of its own, about 2 MB of output.
 
     Nearly all of that is plotly.js; a long trace is held by its first and last windows.
     """
+    case, view = _seen(shown)
     shell = len(_shell(case, "").encode())
     page = to_html(case, view, title=case.line(), largest=shell + NOTEBOOK)
     # The sandbox keeps the page from the notebook, and the notebook's styles from the page.
@@ -161,33 +168,6 @@ def notebook(case: Case, view: View | None = None) -> str:
         f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" title="{escape(case.line())}" '
         'style="width: 100%; height: 860px; border: 0"></iframe>'
     )
-
-
-def walked(trace: Trace) -> tuple[Case, View]:
-    """Return the case of a trace, and the view that walks through its MACs.
-
-    Of a trace of several batch items the view shows the first.
-
-    >>> case, view = walked(Case.of([[[2.0, 1.0]]], [[[1.0, 5.0]]]).trace("gather"))
-    >>> view.order, case.x.tolist()
-    ('gather', [[[2.0, 1.0]]])
-    """
-    layer = trace.geometry.layer
-    case = Case.of(
-        trace.x[0] if trace.unbatched else trace.x,
-        trace.weight,
-        trace.bias,
-        stride=layer.stride,
-        padding=layer.padding,
-        output_padding=layer.output_padding,
-        groups=layer.groups,
-        dilation=layer.dilation,
-    )
-    if trace.picks_all:
-        return case, View(trace.order)
-    picked = trace.picked
-    picks = [tuple(pick.tolist()) for pick in (picked.group, picked.in_local, picked.out_local)]
-    return case, View(trace.order, int(picked.n[0]) if len(picked.n) else 0, *picks)
 
 
 # -- the page -------------------------------------------------------------------------------------

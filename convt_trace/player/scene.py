@@ -327,7 +327,7 @@ class _Builder:
 
     @cached_property
     def _input(self) -> Panel:
-        x = wide(self.trace.x)
+        x = wide(self.case.batched)
         tracks = self.tracks("input")
         n = self.view.n
         values = np.zeros(
@@ -357,7 +357,7 @@ class _Builder:
 
     @cached_property
     def _weight(self) -> Panel:
-        weight = wide(self.trace.weight)
+        weight = wide(self.case.weight)
         pairs = [
             (group, channel, int(group * self.layer.out_per_group + local), int(local))
             for group, channel in self.in_channels

@@ -12,6 +12,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from convt_trace.engine.arrays import as_array
+from convt_trace.engine.layer import DEFAULTS, conv_length, output_length
 from convt_trace.snippet.errors import Refused
 from convt_trace.snippet.limits import Budget
 from convt_trace.snippet.reading import Attempt, Call, Definition, Note, Reading, Shown
@@ -307,7 +308,7 @@ class Recorder:
         for place in range(dims):
             s, p, d = (sizes[name][place] for name in ("stride", "padding", "dilation"))
             k, length = weight.shape[2 + place], above.shape[place - dims]
-            extra.append(result.shape[place - dims] - ((length - 1) * s - 2 * p + d * (k - 1) + 1))
+            extra.append(result.shape[place - dims] - output_length(length, k, s, p, 0, d))
         self.record(
             reader,
             op.replace("conv", "conv_transpose"),
@@ -366,11 +367,8 @@ def _per_dimension(value: Any, dims: int, given: dict[str, Any]) -> tuple[int, .
 
 _ORDER = {
     False: ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
-    True: ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"),
+    True: ("input", "weight", "bias", *DEFAULTS),
 }
-_DEFAULTS = {
-    "bias": None, "stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1,
-}  # fmt: skip
 
 
 class _Watch(TorchFunctionMode):
@@ -403,7 +401,7 @@ class _Watch(TorchFunctionMode):
 def arguments(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of torch's function by name."""
     order = _ORDER[op.startswith("conv_transpose")]
-    return {**_DEFAULTS, **dict(zip(order, args)), **kwargs}
+    return {"bias": None, **DEFAULTS, **dict(zip(order, args)), **kwargs}
 
 
 def check(budget: Budget, op: str, given: dict[str, Any]) -> None:
@@ -435,11 +433,11 @@ def check(budget: Budget, op: str, given: dict[str, Any]) -> None:
     s, p, extra, d = (numbers[n] for n in ("stride", "padding", "output_padding", "dilation"))
     sizes = []
     for place in range(dims):
-        reach = d[place] * (taps[place] - 1)
+        axis = (length[place], taps[place])
         if transposed:
-            sizes.append((length[place] - 1) * s[place] - 2 * p[place] + reach + extra[place] + 1)
+            sizes.append(output_length(*axis, s[place], p[place], extra[place], d[place]))
         else:
-            sizes.append((length[place] + 2 * p[place] - reach - 1) // max(s[place], 1) + 1)
+            sizes.append(conv_length(*axis, max(s[place], 1), 2 * p[place], d[place]))
     if min(sizes) < 0:
         return
     groups = max(int(given["groups"]), 1) if isinstance(given["groups"], int) else 1

@@ -514,7 +514,7 @@ def test_changing_the_callers_tensors_later_does_not_change_the_trace(as_given):
     assert_equal(t[:], expected[:])
     np.testing.assert_array_equal(t.output, expected.output, strict=True)
     with pytest.raises(ValueError, match="read-only"):
-        t.x[:] = 0
+        t.case.x[:] = 0
 
 
 # -- the gigantic -------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from convt_trace import Case
 from convt_trace.__main__ import main
 from convt_trace.engine.view import View, picked_trace
 from convt_trace.links.settings import PRESETS, QUESTION
-from convt_trace.player.page import LARGEST, ExportError, notebook, to_html, walked
+from convt_trace.player.page import LARGEST, ExportError, notebook, to_html
 from convt_trace.player.scene import WINDOW, Opening, opened, read_message, scene
 
 PLAYER = Path(convt_trace.__file__).parent / "player"
@@ -203,16 +203,11 @@ def test_a_trace_makes_the_page_of_its_own_walk(order):
         opened(scene(case, View(order)), Opening(key="page"))
     ]
     view = View(order, 0, (1,), (0, 1), (0,))
-    assert walked(picked) == (case, view)
+    assert (picked.case, View.of(picked)) == (case, view)
     assert Page(picked.to_html(step=3)).windows() == [
         opened(scene(case, view), Opening(3, key="page"))
     ]
     assert len(picked_trace(case, view)) == len(picked)
-
-
-def test_an_unbatched_trace_stays_unbatched():
-    case = Case.of([[1.0, 2.0]], [[[1.0]]])
-    assert walked(case.trace())[0] == case
 
 
 def test_the_command_writes_a_page(tmp_path, capsys):
