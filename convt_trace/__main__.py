@@ -21,7 +21,7 @@ from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.orders import ORDERS
-from convt_trace.engine.view import View, picked_trace, view_of
+from convt_trace.engine.view import Cell, Moment, View, picked_trace, view_of
 from convt_trace.links.files import from_json
 from convt_trace.links.packed import Unreadable
 from convt_trace.links.settings import PRESETS
@@ -341,20 +341,13 @@ def _export(asked: argparse.Namespace) -> int:
     try:
         case = _named(asked.case, asked.call)
         unit = _unit(case, asked.order, asked.unit)
-        view, selected = View(asked.order), None
+        view, cell = View(asked.order), None
         if asked.cell is not None:
             place = _in_output(case, asked.cell)
-            view, selected = view_of(case, asked.order, place), ("output", place)
+            view, cell = view_of(case, asked.order, place), Cell("output", place)
             _refuse_off_screen(case, view, asked.step, place)
-        page = to_html(
-            case,
-            view,
-            asked.step,
-            title=asked.title,
-            unit=unit,
-            selected=selected,
-            hidden=asked.hide,
-        )
+        moment = Moment(step=asked.step, unit=unit, selected=cell, hidden=asked.hide)
+        page = to_html(case, view, moment=moment, title=asked.title)
         written = Path(asked.output).write_bytes(page.encode())
     except _NotThere as error:
         print(error, file=sys.stderr)

@@ -109,7 +109,7 @@ def _presets(settings: Settings) -> None:
     note = PRESETS[name].note if (name := st.session_state.preset) != OWN else _OWN_NOTE
     with st.container(height=_NOTE_HEIGHT, border=False):
         # A note may name the output, which may be hidden.
-        if st.session_state.opening.hide is None:
+        if st.session_state.opening.hidden is None:
             st.caption(note)
 
 

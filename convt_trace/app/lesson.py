@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from convt_trace.app import address, lessons, opened, shell
+from convt_trace.app import address, lessons, shell
 from convt_trace.app.lessons import LESSON
 from convt_trace.app.player_mount import player
 from convt_trace.engine.view import chosen
@@ -38,13 +38,7 @@ def _picture(at: int) -> None:
     player(
         linked.case,
         chosen(linked.case, linked.view),
-        Opening(
-            linked.step,
-            linked.unit,
-            opened.cell_text(linked.selected),
-            linked.hidden,
-            key=f"lesson {at}",
-        ),
+        Opening.at(linked, key=f"lesson {at}"),
         key="lesson_player",
     )
 
@@ -65,13 +59,7 @@ def _ways(at: int, bare: bool) -> None:
             label="Open in the playground",
             icon=":material/play_circle:",
             query_params=address.parameters(
-                to_link(
-                    linked.settings or linked.case,
-                    view=linked.view,
-                    step=linked.step,
-                    selected=linked.selected,
-                    hidden=linked.hidden,
-                )
+                to_link(linked.settings or linked.case, view=linked.view, moment=linked)
             ),
             width="stretch",
         )

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from convt_trace.engine.layer import Ints
-from convt_trace.engine.view import View
-from convt_trace.links.link import Cell, Linked
+from convt_trace.engine.view import Cell, View
+from convt_trace.links.link import Linked
 from convt_trace.links.settings import QUESTION, Fill, Settings, layer_settings
 
 
@@ -56,7 +56,7 @@ class Step:
             self.settings.case(),
             self.settings,
             View(self.order),
-            self.step,
+            step=self.step,
             selected=Cell("output", self.cell),
             hidden=self.hidden,
         )

@@ -12,11 +12,10 @@ from functools import lru_cache
 import streamlit as st
 
 from convt_trace.app import address, controls
-from convt_trace.app.player_mount import Shared
 from convt_trace.engine.case import Case
-from convt_trace.engine.view import View, chosen
+from convt_trace.engine.view import Moment, View, chosen
 from convt_trace.links.files import from_json
-from convt_trace.links.link import NAMES, Cell, Linked, LinkError, from_link, to_link
+from convt_trace.links.link import NAMES, Linked, LinkError, from_link, to_link
 from convt_trace.links.packed import Unreadable
 from convt_trace.links.settings import QUESTION, Settings, written
 from convt_trace.player.scene import Opening
@@ -50,14 +49,8 @@ def show(linked: Linked) -> None:
     state.own = linked.case if linked.settings is None else None
     controls.load(linked.settings or state.get("settings", QUESTION))
     state.order = linked.view.order
-    state.opening = Opening(
-        linked.step,
-        linked.unit,
-        cell_text(linked.selected),
-        linked.hidden,
-        "presenter" if linked.page == PRESENTER else "full",
-        key=str(state.generation),
-    )
+    look = "presenter" if linked.page == PRESENTER else "full"
+    state.opening = Opening.at(linked, look=look, key=str(state.generation))
     state.opened_on = None
 
 
@@ -87,7 +80,7 @@ def to_controls() -> None:
 
 def hide(step: int | None) -> None:
     """Remember from which step on the player hides the output."""
-    st.session_state.opening = replace(st.session_state.opening, hide=step)
+    st.session_state.opening = replace(st.session_state.opening, hidden=step)
     st.session_state.hide_changed = True
 
 
@@ -96,8 +89,8 @@ def opening(case: Case, view: View, share: bool) -> Opening:
     state = st.session_state
     now = (case.digest, view.order)
     if state.opened_on not in (None, now):
-        kept = 0 if state.opening.hide == 0 else None
-        state.opening = Opening(hide=kept, look=state.opening.look, key=state.opening.key)
+        hidden = 0 if state.opening.hidden == 0 else None
+        state.opening = Opening(hidden=hidden, look=state.opening.look, key=state.opening.key)
     state.opened_on = now
     return replace(state.opening, share=share)
 
@@ -110,14 +103,14 @@ def is_presented() -> bool:
 def query(what: Case | Settings, view: View) -> str:
     """Return the address of what is open; the bare one for the question, or for too large a case."""
     now: Opening = st.session_state.opening
-    at_start = (now.step, now.cell, now.hide, now.look) == (0, "", None, "full")
+    at_start = (now.step, now.selected, now.hidden, now.look) == (0, None, None, "full")
     question = isinstance(what, Settings) and written(what) == written(QUESTION)
     if question and at_start and view == View():
         return ""
     if not _fits(what):
         return ""
     try:
-        return link(what, view, Shared(now.step, now.unit, now.cell, now.hide))
+        return link(what, view, now)
     except LinkError:
         return ""
 
@@ -132,7 +125,7 @@ def _fits(what: Case | Settings) -> bool:
     return True
 
 
-def link(what: Case | Settings, view: View, shared: Shared, page: str | None = None) -> str:
+def link(what: Case | Settings, view: View, moment: Moment, page: str | None = None) -> str:
     """Return the link of a picture.
 
     Raises
@@ -143,10 +136,7 @@ def link(what: Case | Settings, view: View, shared: Shared, page: str | None = N
     return to_link(
         what,
         view=view,
-        step=shared.step,
-        unit=shared.unit,
-        selected=cell(shared.cell),
-        hidden=shared.hide,
+        moment=moment,
         page=page or (PRESENTER if is_presented() else "playground"),
     )
 
@@ -155,18 +145,3 @@ def short(case: Case, view: View) -> View:
     """Return a view without the choices that the scene makes by itself."""
     plain = View(view.order, view.n)
     return plain if chosen(case, plain) == chosen(case, view) else view
-
-
-def cell(text: str) -> Cell | None:
-    """Return the cell that a player names, None where it is none."""
-    tensor, _, index = text.partition(":")
-    try:
-        place = tuple(map(int, index.split(",")))
-    except ValueError:
-        return None
-    return Cell(tensor, place)
-
-
-def cell_text(selected: Cell | None) -> str:
-    """Return a cell as players and links name it, empty for none."""
-    return f"{selected.tensor}:{','.join(map(str, selected.place))}" if selected else ""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import streamlit as st
 
 from convt_trace.app import server
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints
-from convt_trace.engine.view import View
+from convt_trace.engine.view import Cell, Moment, View
 from convt_trace.player.scene import Opening, opened, scene
 
 # The player's files are served once and kept by the browser (`convt_trace.app.server`); what travels
@@ -48,25 +48,6 @@ _player = _component("convt_trace_player", cells=False)
 _asking_player = _component("convt_trace_asking_player", cells=True)
 
 
-class Shared(NamedTuple):
-    """What a player shows at the moment: told when somebody presses Share, never while stepping.
-
-    Attributes
-    ----------
-    step : int
-    unit : str
-    cell : str
-        The selected cell as links name it, such as "output:0,3,0"; empty for none.
-    hide : int or None
-        The step from which on the output is hidden.
-    """
-
-    step: int
-    unit: str
-    cell: str
-    hide: int | None
-
-
 def player(
     case: Case,
     view: View,
@@ -75,7 +56,7 @@ def player(
     key: str = "player",
     hidden: Callable[[int | None], None] | None = None,
     asked: Callable[[Ints], None] | None = None,
-) -> Shared | None:
+) -> Moment | None:
     """Show a case in the player, at the window that the player last asked for.
 
     Parameters
@@ -94,8 +75,8 @@ def player(
 
     Returns
     -------
-    Shared or None
-        What is on screen, in the run that a press on Share made.
+    Moment or None
+        What is on screen, in the run that a press on Share made; never while stepping.
     """
     opening = opening or Opening()
     wanted, opened_as = f"{key}_window", f"{key}_opened"
@@ -127,15 +108,15 @@ def player(
     return _shared(result.share)
 
 
-def _shared(said: Any) -> Shared | None:
+def _shared(said: Any) -> Moment | None:
     """Return what the browser says; it is a stranger too."""
     if not isinstance(said, dict):
         return None
-    return Shared(
-        _whole(said.get("step")) or 0,
-        str(said.get("unit"))[:20],
-        str(said.get("cell") or "")[:100],
-        _whole(said.get("hide")),
+    return Moment(
+        step=_whole(said.get("step")) or 0,
+        unit=str(said.get("unit"))[:20],
+        selected=Cell.read(str(said.get("cell"))[:100]),
+        hidden=_whole(said.get("hide")),
     )
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from convt_trace.answers import transposed as words
 from convt_trace.app import address, controls, opened, share, shell
-from convt_trace.app.player_mount import Shared, player
+from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case
 from convt_trace.engine.reference import compare, plain_conv
 from convt_trace.engine.view import CHANNELS, GROUPS, View, chosen
@@ -54,7 +54,7 @@ def _full() -> None:
     with shell.apart():
         view = _view(case, order)
     _windows(what, case, view)
-    if st.session_state.opening.hide is None:
+    if st.session_state.opening.hidden is None:
         _more(case)
     else:
         st.caption("The trace and its numbers are here again once the output is shown.")
@@ -73,9 +73,8 @@ def _bare() -> None:
     view = chosen(case, linked.view)
     _windows(what, case, view, shares=False)
     address.write(opened.query(what, opened.short(case, view)))
-    shared = Shared(linked.step, linked.unit, opened.cell_text(linked.selected), linked.hidden)
     with suppress(LinkError):
-        link = opened.link(what, linked.view, shared, "playground")
+        link = opened.link(what, linked.view, linked, "playground")
         st.markdown(f"[Open in the playground]({address.url(link)})")
 
 
@@ -115,7 +114,7 @@ def _head(what: Case | Settings, case: Case) -> None:
     st.markdown(f"`{case.line()}`")
     st.caption(words.counts(case))
     pair = isinstance(what, Settings) and controls.preset_of(what) == "pair"
-    if pair and st.session_state.opening.hide is None:
+    if pair and st.session_state.opening.hidden is None:
         st.markdown(words.beside_plain_conv(plain_conv(case), compare(case).torch))
 
 

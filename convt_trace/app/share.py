@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import replace
 from functools import lru_cache
 
 import segno
@@ -11,9 +12,8 @@ import streamlit as st
 
 from convt_trace.app import address, opened
 from convt_trace.app.editor.mount import copy_button
-from convt_trace.app.player_mount import Shared
 from convt_trace.engine.case import Case
-from convt_trace.engine.view import View
+from convt_trace.engine.view import Moment, View
 from convt_trace.links.files import to_json
 from convt_trace.links.link import LinkError
 from convt_trace.links.settings import Settings
@@ -28,27 +28,27 @@ _HERE, _START = "this step", "the beginning"
 
 
 @st.dialog("Share this picture", width="large")
-def dialog(what: Case | Settings, case: Case, view: View, shared: Shared) -> None:
+def dialog(what: Case | Settings, case: Case, view: View, moment: Moment) -> None:
     """Offer what is on screen as links and files."""
-    shared = _choices(shared)
+    moment = _choices(moment)
     try:
-        _links(what, case, view, shared)
+        _links(what, case, view, moment)
     except LinkError as error:
         st.info(str(error), icon=":material/save:")
-    _files(case, view, shared)
+    _files(case, view, moment)
 
 
-def _choices(shared: Shared) -> Shared:
+def _choices(moment: Moment) -> Moment:
     """Let the step and what is hidden be chosen."""
-    later = f"from step {shared.hide or max(shared.step, 1):,} on"
-    chosen = _ALL if shared.hide == 0 else later if shared.hide else _NOTHING
+    later = f"from step {moment.hidden or max(moment.step, 1):,} on"
+    chosen = _ALL if moment.hidden == 0 else later if moment.hidden else _NOTHING
     with st.container(horizontal=True):
         at = st.segmented_control(
             "Opens at",
             [_HERE, _START],
             default=_HERE,
             required=True,
-            format_func=lambda at: f"{at} ({shared.step:,})" if at == _HERE else at,
+            format_func=lambda at: f"{at} ({moment.step:,})" if at == _HERE else at,
         )
         hides = st.segmented_control(
             "Hides of the output, to be predicted",
@@ -56,13 +56,13 @@ def _choices(shared: Shared) -> Shared:
             default=chosen,
             required=True,
         )
-    hide = {_NOTHING: None, _ALL: 0}.get(hides, shared.hide or max(shared.step, 1))
-    return shared._replace(step=shared.step if at == _HERE else 0, hide=hide)
+    hidden = {_NOTHING: None, _ALL: 0}.get(hides, moment.hidden or max(moment.step, 1))
+    return replace(moment, step=moment.step if at == _HERE else 0, hidden=hidden)
 
 
-def _links(what: Case | Settings, case: Case, view: View, shared: Shared) -> None:
-    link = address.url(opened.link(what, view, shared, "playground"))
-    presenter = address.url(opened.link(what, view, shared, opened.PRESENTER))
+def _links(what: Case | Settings, case: Case, view: View, moment: Moment) -> None:
+    link = address.url(opened.link(what, view, moment, "playground"))
+    presenter = address.url(opened.link(what, view, moment, opened.PRESENTER))
     code, texts = st.columns([11, 9])
     with code:
         _code(link)
@@ -108,7 +108,7 @@ def qr(text: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.getvalue()).decode()}"
 
 
-def _files(case: Case, view: View, shared: Shared) -> None:
+def _files(case: Case, view: View, moment: Moment) -> None:
     st.markdown("**As a file**")
     with st.container(horizontal=True):
         st.download_button(
@@ -122,7 +122,7 @@ def _files(case: Case, view: View, shared: Shared) -> None:
         )
         st.download_button(
             "Page that plays it (HTML)",
-            lambda: _page(case, view, shared),
+            lambda: _page(case, view, moment),
             file_name="lesson.html",
             mime="text/html",
             on_click="ignore",
@@ -131,11 +131,8 @@ def _files(case: Case, view: View, shared: Shared) -> None:
         )
 
 
-def _page(case: Case, view: View, shared: Shared) -> str:
-    selected = opened.cell(shared.cell)
+def _page(case: Case, view: View, moment: Moment) -> str:
     try:
-        return to_html(
-            case, view, shared.step, unit=shared.unit, selected=selected, hidden=shared.hide
-        )
+        return to_html(case, view, moment=moment)
     except ExportError as error:
         return f"<!doctype html><title>convt-trace</title><p>{error}</p>"

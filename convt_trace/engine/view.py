@@ -1,8 +1,11 @@
-"""What is looked at: the order of a walk, and the batch item, groups and channels that are shown."""
+"""What is looked at, and when: the order of a walk, the channels that are shown, the step, the cell."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints
@@ -11,6 +14,75 @@ from convt_trace.engine.trace import Trace
 #: Channels of a group, and groups, that are shown when nobody picks, by spatial dimensions.
 CHANNELS = {1: 8, 2: 4, 3: 2}
 GROUPS = {1: 4, 2: 4, 3: 2}
+
+
+#: The tensors whose cells can be selected.
+TENSORS = ("input", "weight", "output", "torch")
+_CELL = re.compile(rf"({'|'.join(TENSORS)}):(-?\d{{1,10}}(?:,-?\d{{1,10}}){{0,4}})", re.ASCII)
+
+
+class Cell(NamedTuple):
+    """A cell of a tensor.
+
+    Attributes
+    ----------
+    tensor : str
+        One of `TENSORS`.
+    place : tuple of int
+        The tensor's own index; an output cell's may lie outside the output.
+
+    Examples
+    --------
+    >>> str(Cell("output", (0, 3, 0)))
+    'output:0,3,0'
+    >>> Cell.read("output:0,3,0")
+    Cell(tensor='output', place=(0, 3, 0))
+    """
+
+    tensor: str
+    place: Ints
+
+    def __str__(self) -> str:
+        return f"{self.tensor}:{','.join(map(str, self.place))}"
+
+    @classmethod
+    def read(cls, text: str) -> Cell | None:
+        """Return the cell that a text names, as links and the player write it; None for any other."""
+        found = _CELL.fullmatch(text)
+        return cls(found[1], tuple(map(int, found[2].split(",")))) if found else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Where a player stands.
+
+    Attributes
+    ----------
+    step : int
+        MACs done, in the order of the view.
+    unit : str
+        What one step spans: one of the units of that order.
+    selected : Cell or None
+    hidden : int or None
+        The output is hidden from this step on, to be predicted; 0 hides all of it.
+    """
+
+    step: int = 0
+    unit: str = "MAC"
+    selected: Cell | None = None
+    hidden: int | None = None
+
+    @classmethod
+    def of(cls, moment: Moment | None, changes: dict[str, Any]) -> Moment:
+        """Return a moment, or the first one, with some of it changed; a cell may be a plain tuple.
+
+        >>> Moment.of(None, {"step": 3, "selected": ("output", [0, 1, 2])}).selected.place
+        (0, 1, 2)
+        """
+        selected: Sequence[Any] | None = changes.get("selected")
+        if selected is not None:
+            changes = {**changes, "selected": Cell(selected[0], tuple(selected[1]))}
+        return replace(moment or cls(), **changes)
 
 
 @dataclass(frozen=True)

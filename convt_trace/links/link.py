@@ -12,7 +12,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import NamedTuple
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
@@ -21,7 +21,7 @@ from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import LARGEST_PARAMETER, Geometry, Ints, Layer
 from convt_trace.engine.orders import ORDERS
-from convt_trace.engine.view import View
+from convt_trace.engine.view import Cell, Moment, View
 from convt_trace.links import settings as rules
 from convt_trace.links.packed import DTYPES, LARGEST_TENSOR, Unreadable, check_bounds, pack, unpack
 from convt_trace.links.settings import MOST_TYPED, QUESTION, RECIPES, Fill, Settings
@@ -36,7 +36,6 @@ NAMES = (
     *("padding", "output_padding", "dilation", "dtype", "bias", "x", "weight", "offset", "sum"),
 )
 #: What can be selected.
-TENSORS = ("input", "weight", "output", "torch")
 
 _PICKS = ("groups", "in_local", "out_local")
 _MOST_PICKED = 1024
@@ -52,24 +51,9 @@ class LinkError(Unreadable):
     """A link that cannot be made or opened; the message is one sentence for the reader."""
 
 
-class Cell(NamedTuple):
-    """A cell of a tensor.
-
-    Attributes
-    ----------
-    tensor : str
-        One of `TENSORS`.
-    place : tuple of int
-        The tensor's own index; an output cell's may lie outside the output.
-    """
-
-    tensor: str
-    place: Ints
-
-
 @dataclass(frozen=True)
-class Linked:
-    """What a link holds.
+class Linked(Moment):
+    """What a link holds: a case, what of it is shown, and the moment at which it opens.
 
     Attributes
     ----------
@@ -78,14 +62,8 @@ class Linked:
     settings : Settings or None
         What the playground's controls are to be set to for it; None where they cannot hold it.
     view : View
-    step : int
-    unit : str
-        One of the units of the view's order.
-    selected : Cell or None
     page : str
         The page's name in lower-case letters, digits and dashes.
-    hidden : int or None
-        The output is hidden from this step on, to be predicted; 0 hides all of it.
     problems : tuple of str
         A sentence for each thing that could not be read; empty for a link as it was made.
     """
@@ -93,11 +71,7 @@ class Linked:
     case: Case
     settings: Settings | None
     view: View = View()
-    step: int = 0
-    unit: str = "MAC"
-    selected: Cell | None = None
     page: str = "playground"
-    hidden: int | None = None
     problems: tuple[str, ...] = ()
 
     @property
@@ -113,11 +87,9 @@ def to_link(
     case: Case | Settings,
     *,
     view: View | None = None,
-    step: int = 0,
-    unit: str = "MAC",
-    selected: Cell | tuple[str, Sequence[int]] | None = None,
+    moment: Moment | None = None,
     page: str = "playground",
-    hidden: int | None = None,
+    **at: Any,
 ) -> str:
     """Return a link's query string, without the question mark.
 
@@ -130,16 +102,12 @@ def to_link(
     case : Case or Settings
     view : View, optional
         Order, batch item and channels to look at.
-    step : int
-        The step of that view.
-    unit : str
-        What a step spans.
-    selected : Cell or (str, sequence of int), optional
-        The selected cell: "input", "weight", "output" or "torch", and its index.
+    moment : Moment, optional
+        Where the player stands; the beginning where none is given.
     page : str
         The page to open.
-    hidden : int, optional
-        The step from which on the output is hidden; 0 for all of it.
+    **at
+        ``step``, ``unit``, ``selected`` or ``hidden``, in place of those of the moment.
 
     Raises
     ------
@@ -156,16 +124,16 @@ def to_link(
     >>> from_link(to_link(QUESTION.case())).case == QUESTION.case()
     True
     """
-    view = view or View()
+    view, moment = view or View(), Moment.of(moment, at)
     state = {
         "v": str(VERSION),
         "page": page,
         "order": view.order,
         "show": _show(view),
-        "step": str(step),
-        "unit": unit.replace(" ", "-"),
-        "cell": f"{selected[0]}:{_commas(selected[1])}" if selected else "no",
-        "hide": "no" if hidden is None else str(hidden),
+        "step": str(moment.step),
+        "unit": moment.unit.replace(" ", "-"),
+        "cell": str(moment.selected or "no"),
+        "hide": "no" if moment.hidden is None else str(moment.hidden),
     }
     parts = _of_settings(case) if isinstance(case, Settings) else _of_case(case)
     link = "&".join(f"{name}={value}" for name, value in {**state, **parts}.items())
@@ -499,7 +467,17 @@ def _read(reader: _Reader) -> Linked:
     hidden = reader.no_or_whole("hide", _MOST_STEP, None)
     case, settings = _Layer(reader).read()
     reader.check_sum()
-    return Linked(case, settings, view, step, unit, selected, page, hidden, tuple(reader.problems))
+    return Linked(
+        case,
+        settings,
+        view,
+        page,
+        tuple(reader.problems),
+        step=step,
+        unit=unit,
+        selected=selected,
+        hidden=hidden,
+    )
 
 
 def _view(reader: _Reader, order: str) -> View:
@@ -517,12 +495,10 @@ def _selected(reader: _Reader) -> Cell | None:
     said = reader.parts.get("cell")
     if said == "no":
         return None
-    tensor, _, index = (said or "").partition(":")
-    numbers = _whole_numbers(index, 5)
-    if tensor in TENSORS and numbers is not None:
-        return Cell(tensor, numbers)
-    reader.miss("cell", "a cell such as output:0,0,1", "no")
-    return None
+    cell = Cell.read(said or "")
+    if cell is None:
+        reader.miss("cell", "a cell such as output:0,0,1", "no")
+    return cell
 
 
 class _Layer:

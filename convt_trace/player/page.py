@@ -14,11 +14,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from convt_trace.answers import transposed as words
 from convt_trace.engine.case import Case
 from convt_trace.engine.trace import Trace
-from convt_trace.engine.view import View, picked_trace
+from convt_trace.engine.view import Moment, View, picked_trace
 from convt_trace.player.scene import Opening, build, opened, read_message
 
 #: Bytes of a page, and of the windows in one that is kept in a notebook.
@@ -91,13 +92,12 @@ class _Window:
 def to_html(
     case: Case | Trace,
     view: View | None = None,
-    step: int = 0,
+    step: int | None = None,
     *,
     title: str = "",
     largest: int = LARGEST,
-    unit: str = "MAC",
-    selected: tuple[str, Sequence[int]] | None = None,
-    hidden: int | None = None,
+    moment: Moment | None = None,
+    **at: Any,
 ) -> str:
     """Return a page that plays a case, in one self-contained file.
 
@@ -109,18 +109,16 @@ def to_html(
     case : Case or Trace
     view : View, optional
         Order, batch item and channels to look at; those of the trace, where one is given.
-    step : int
+    step : int, optional
         The step to open at.
     title : str
         A heading; the layer's name where there is none.
     largest : int
         Bytes of the page, at most.
-    unit : str
-        What a step spans.
-    selected : (str, sequence of int), optional
-        The selected cell: "input", "weight", "output" or "torch", and its index.
-    hidden : int, optional
-        The step from which on the output is hidden, to be predicted; 0 for all of it.
+    moment : Moment, optional
+        Where the page opens; the beginning where none is given.
+    **at
+        ``unit``, ``selected`` or ``hidden``, in place of those of the moment.
 
     Raises
     ------
@@ -135,12 +133,12 @@ def to_html(
     """
     case, view = _seen(case, view)
     total = len(picked_trace(case, view))
-    step = min(max(step, 0), total)
+    moment = Moment.of(moment, at if step is None else {**at, "step": step})
+    moment = replace(moment, step=min(max(moment.step, 0), total))
     shell = _shell(case, title or f"How {case.line().removeprefix('nn.')} is computed")
     bare = len(shell.encode()) - len("{windows}") + 2000  # what the page says of its windows
-    windows = _windows(case, view, step, total, largest - bare)
-    cell = f"{selected[0]}:{','.join(map(str, selected[1]))}" if selected else ""
-    page = _filled(shell, windows, Opening(step, unit, cell, hidden, key="page"), total)
+    windows = _windows(case, view, moment.step, total, largest - bare)
+    page = _filled(shell, windows, Opening.at(moment, key="page"), total)
     if len(page.encode()) > largest:
         raise ExportError(
             f"One window of this trace makes a page of {len(page):,} bytes; {largest:,} are "

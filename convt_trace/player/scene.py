@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -19,7 +19,7 @@ from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Axis
 from convt_trace.engine.reference import compare
 from convt_trace.engine.trace import Macs
-from convt_trace.engine.view import View, chosen, picked_trace
+from convt_trace.engine.view import Moment, View, chosen, picked_trace
 
 #: MACs in a window; at 37 bytes each a full window is 150 kB.
 WINDOW = 4096
@@ -31,19 +31,12 @@ MARKS = 64
 KEPT, COMPLETES, LEVEL_SHIFT = 1, 2, 4
 
 
-@dataclass(frozen=True)
-class Opening:
-    """How a player opens: what the header's key ``opening`` holds, see ``docs/scene.md``.
+@dataclass(frozen=True, kw_only=True)
+class Opening(Moment):
+    """How a player opens: at a moment, and with this around it.
 
     Attributes
     ----------
-    step : int
-    unit : str
-        What a step spans.
-    cell : str
-        The selected cell as links name it, such as "output:0,3,0"; empty for none.
-    hide : int or None
-        The output is hidden from this step on, to be predicted; 0 hides all of it.
     look : str
         "full", or "presenter" for large type and few controls.
     share : bool
@@ -52,13 +45,26 @@ class Opening:
         A player that has opened by this key stays where it is.
     """
 
-    step: int = 0
-    unit: str = "MAC"
-    cell: str = ""
-    hide: int | None = None
     look: str = "full"
     share: bool = False
     key: str = ""
+
+    @classmethod
+    def at(cls, moment: Moment, **around: Any) -> Opening:
+        """Return how a player opens at a moment."""
+        return cls(**{part.name: getattr(moment, part.name) for part in fields(Moment)}, **around)
+
+    def message(self) -> dict[str, Any]:
+        """Return what the header's key ``opening`` holds, see ``docs/scene.md``."""
+        return {
+            "step": self.step,
+            "unit": self.unit,
+            "cell": str(self.selected or ""),
+            "hide": self.hidden,
+            "look": self.look,
+            "share": self.share,
+            "key": self.key,
+        }
 
 
 @dataclass(frozen=True)
@@ -675,7 +681,7 @@ def opened(message: bytes, opening: Opening) -> bytes:
     3
     """
     size = int.from_bytes(message[:4], "little")
-    says = json.dumps({"opening": asdict(opening)}, separators=(",", ":")).encode()
+    says = json.dumps({"opening": opening.message()}, separators=(",", ":")).encode()
     text = says[:-1] + b"," + message[5 : 4 + size]
     text += b" " * (-(len(text) + 4) % 8)
     return b"".join([len(text).to_bytes(4, "little"), text, message[4 + size :]])

@@ -18,7 +18,7 @@ from strategies import bit_cases, layers, moderate
 
 from convt_trace import Case
 from convt_trace.engine.orders import ORDERS
-from convt_trace.engine.view import View
+from convt_trace.engine.view import TENSORS, View
 from convt_trace.links import link
 from convt_trace.links import settings as rules
 from convt_trace.links.link import LONGEST, NAMES, Cell, Linked, LinkError, from_link, to_link
@@ -39,7 +39,7 @@ def states(draw) -> dict:
         "view": View(order, draw(places), draw(picks), draw(picks), draw(picks)),
         "step": draw(st.integers(0, 2**53)),
         "unit": draw(st.sampled_from(ORDERS[order].units)),
-        "selected": draw(st.none() | st.builds(Cell, st.sampled_from(link.TENSORS), index)),
+        "selected": draw(st.none() | st.builds(Cell, st.sampled_from(TENSORS), index)),
         "page": draw(st.sampled_from(["playground", "lesson", "a-b-3"])),
         "hidden": draw(st.none() | st.integers(0, 2**53)),
     }

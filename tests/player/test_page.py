@@ -75,7 +75,7 @@ def question() -> Page:
 
 
 def test_the_page_holds_the_scene_as_the_app_sends_it(question):
-    assert question.windows() == [opened(scene(QUESTION.case()), Opening(9, key="page"))]
+    assert question.windows() == [opened(scene(QUESTION.case()), Opening(step=9, key="page"))]
     assert question.contents == {"first": 8, "windows": [{"start": 0, "stop": 72}]}
 
 
@@ -205,7 +205,7 @@ def test_a_trace_makes_the_page_of_its_own_walk(order):
     view = View(order, 0, (1,), (0, 1), (0,))
     assert (picked.case, View.of(picked)) == (case, view)
     assert Page(picked.to_html(step=3)).windows() == [
-        opened(scene(case, view), Opening(3, key="page"))
+        opened(scene(case, view), Opening(step=3, key="page"))
     ]
     assert len(picked_trace(case, view)) == len(picked)
 
@@ -214,7 +214,7 @@ def test_the_command_writes_a_page(tmp_path, capsys):
     made = tmp_path / "lesson.html"
     assert main(["export", "question", "-o", str(made), "--order", "gather", "--step", "4"]) == 0
     assert Page(made.read_text()).windows() == [
-        opened(scene(QUESTION.case(), View("gather")), Opening(4, key="page"))
+        opened(scene(QUESTION.case(), View("gather")), Opening(step=4, key="page"))
     ]
     size = f"{made.stat().st_size / 1e6:.1f} MB"
     assert f"{size}, nn.ConvTranspose1d(4, 4, 3, padding=2, groups=2, bias=False)" in (
@@ -317,6 +317,6 @@ def test_the_command_reads_snippets(tmp_path, capsys):
     case = Case.of(
         np.array([[[2, 1, 1, 3]]], np.float32), np.array([[[1, 0, -1]]], np.float32), padding=2
     )
-    assert Page(made.read_text()).windows() == [opened(scene(case), Opening(hide=0, key="page"))]
+    assert Page(made.read_text()).windows() == [opened(scene(case), Opening(hidden=0, key="page"))]
     assert main(["export", str(file), "-o", str(made), "--call", "3"]) == 1
     assert "there is no call 3" in capsys.readouterr().err
