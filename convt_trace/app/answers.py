@@ -18,11 +18,10 @@ from convt_trace.app.markdown import code
 from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints
+from convt_trace.engine.text import AXES
 from convt_trace.engine.view import view_of
 from convt_trace.links.link import LinkError, to_link
 from convt_trace.snippet import Call
-
-_AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
 _short_answer = lru_cache(maxsize=64)(words.short_answer)
 _long_answer = lru_cache(maxsize=16)(words.long_answer)
@@ -151,7 +150,7 @@ def _ask(cell: Ints, key: str) -> None:
 def _cell_fields(shape: Sequence[int], unbatched: bool, key: str) -> Ints:
     """Let an output cell be asked for by its index; a click on a cropped one leaves the output."""
     cell = _cell_of(len(shape) - 2, key)
-    names = ("batch item", "channel", *_AXES[len(shape) - 2])
+    names = ("batch item", "channel", *AXES[len(shape) - 2])
     found = list(cell)
     generation = st.session_state.get(f"asked_{key}", 0)
     with st.container(horizontal=True, vertical_alignment="bottom"):

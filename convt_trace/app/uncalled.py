@@ -9,12 +9,12 @@ import streamlit as st
 
 from convt_trace.app.markdown import code, plain
 from convt_trace.engine.layer import Ints
+from convt_trace.engine.text import AXES
 from convt_trace.snippet import Argument, Definition, Run
 
 Runner = Callable[[Run], None]
 
 #: Axes of an input, and sizes to begin with: small, so that every number can be looked at.
-_SPATIAL = {1: "L", 2: "H, W", 3: "D, H, W"}
 _MOST_LISTED = 8
 
 
@@ -63,7 +63,7 @@ def _form(target: str | int, group: Sequence[Definition], run: Run | None, runne
                 f"shape of {name}",
                 _shape_text(first, mine, place),
                 key=f"{key}_{place}",
-                help=f"(N, C, {_SPATIAL[first.dims]}); filled with random numbers.",
+                help=f"(N, C, {', '.join(AXES[first.dims])}); filled with random numbers.",
             )
             for place, name in enumerate(names)
         ]

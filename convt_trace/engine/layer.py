@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from convt_trace.engine.errors import LayerError
+from convt_trace.engine.text import by, shortest
 
 Ints = tuple[int, ...]
 
@@ -324,20 +325,13 @@ class Layer:
         >>> Layer.of(2, 2, 3, stride=(2, 1), padding=1, dims=2).arguments()
         {'stride': (2, 1), 'padding': 1}
         """
-        given = {name: _shortest(getattr(self, name)) for name in DEFAULTS}
+        given = {name: shortest(getattr(self, name)) for name in DEFAULTS}
         return {name: value for name, value in given.items() if value != DEFAULTS[name]}
 
     def __str__(self) -> str:
-        arguments = [self.in_channels, self.out_channels, _shortest(self.kernel_size)]
+        arguments = [self.in_channels, self.out_channels, shortest(self.kernel_size)]
         keywords = [f"{name}={value}" for name, value in self.arguments().items()]
         return f"ConvTranspose{self.dims}d({', '.join([*map(str, arguments), *keywords])})"
-
-
-def _shortest(value: int | Ints) -> int | Ints:
-    """Return a tuple of equal numbers as that number."""
-    if isinstance(value, tuple) and len(set(value)) == 1:
-        return value[0]
-    return value
 
 
 @dataclass(frozen=True)
@@ -515,9 +509,9 @@ class Geometry:
         output_size = self.layer.output_size(self.input_size)
         _refuse_unless(
             min(output_size) > 0,
-            f"Given input size per channel: {_by(self.input_size)}. Calculated output size per "
-            f"channel: {_by(output_size)}. Output size is too small",
-            f"padding={_shortest(self.layer.padding)} crops more than there is: use less padding, "
+            f"Given input size per channel: ({by(self.input_size)}). Calculated output size per "
+            f"channel: ({by(output_size)}). Output size is too small",
+            f"padding={shortest(self.layer.padding)} crops more than there is: use less padding, "
             "or a larger input, kernel or stride.",
         )
 
@@ -585,10 +579,6 @@ class Geometry:
             np.arange(layer.in_per_group),
             np.arange(layer.out_per_group),
         )
-
-
-def _by(size: Ints) -> str:
-    return f"({' x '.join(map(str, size))})"
 
 
 @dataclass(frozen=True, eq=False)

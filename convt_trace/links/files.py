@@ -16,7 +16,7 @@ import numpy as np
 
 from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
-from convt_trace.engine.layer import PER_DIMENSION, Ints, Layer, ints, whole
+from convt_trace.engine.layer import DEFAULTS, PER_DIMENSION, Ints, Layer, ints, whole
 from convt_trace.links.packed import DTYPES, LARGEST_PACKED, Unreadable, check_bounds, pack, unpack
 
 FORMAT = "convt-trace case"
@@ -200,10 +200,7 @@ def _case(data: dict[str, Any]) -> Case:
     if dims not in (1, 2, 3) or len(x_shape) not in (dims + 1, dims + 2):
         raise FileError("The shapes in this file are not those of an input and a weight.")
     groups = whole(parameters.get("groups", 1), "groups", dims)
-    along = {
-        name: ints(parameters.get(name, 0 if "padding" in name else 1), dims, name)
-        for name in PER_DIMENSION
-    }
+    along = {name: ints(parameters.get(name, DEFAULTS[name]), dims, name) for name in PER_DIMENSION}
     layer = Layer(
         weight_shape[0], weight_shape[1] * groups, weight_shape[2:], **along, groups=groups
     )

@@ -19,7 +19,14 @@ import numpy as np
 
 from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
-from convt_trace.engine.layer import LARGEST_PARAMETER, Geometry, Ints, Layer
+from convt_trace.engine.layer import (
+    DEFAULTS,
+    LARGEST_PARAMETER,
+    PER_DIMENSION,
+    Geometry,
+    Ints,
+    Layer,
+)
 from convt_trace.engine.orders import ORDERS
 from convt_trace.engine.view import Cell, Moment, View
 from convt_trace.links import settings as rules
@@ -190,9 +197,9 @@ def _show(view: View) -> str:
     return "_".join([str(view.n), *picked])
 
 
-def _shortest(values: Ints) -> str:
+def _each(values: Ints) -> str:
     """Return one number where all are equal: it stands for every axis."""
-    return str(values[0]) if len(set(values)) == 1 else _commas(values)
+    return _commas(values[:1] if len(set(values)) == 1 else values)
 
 
 def _layer(layer: Layer, batch: int | None, size: Ints, dtype: str) -> dict[str, str]:
@@ -202,12 +209,9 @@ def _layer(layer: Layer, batch: int | None, size: Ints, dtype: str) -> dict[str,
         "in_channels": str(layer.in_channels),
         "out_channels": str(layer.out_channels),
         "groups": str(layer.groups),
-        "size": _shortest(size),
-        "kernel": _shortest(layer.kernel_size),
-        "stride": _shortest(layer.stride),
-        "padding": _shortest(layer.padding),
-        "output_padding": _shortest(layer.output_padding),
-        "dilation": _shortest(layer.dilation),
+        "size": _each(size),
+        "kernel": _each(layer.kernel_size),
+        **{name: _each(getattr(layer, name)) for name in PER_DIMENSION},
         "dtype": dtype,
     }
 
@@ -518,7 +522,7 @@ class _Layer:
                 name,
                 self.dims,
                 many if name in ("size", "kernel") else LARGEST_PARAMETER,
-                {"size": 3, "kernel": 3, "stride": 1, "dilation": 1}.get(name, 0),
+                {"size": 3, "kernel": 3, **DEFAULTS}[name],
             )
             for name in rules.PER_AXIS
         }

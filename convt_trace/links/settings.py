@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from convt_trace.engine.case import Case
-from convt_trace.engine.layer import Ints, Layer
+from convt_trace.engine.layer import DEFAULTS, Ints, Layer
 
 #: What a control of the playground may be set to. A real layer fits; a typing error does not hang.
 MOST_CHANNELS = 1024
@@ -461,7 +461,7 @@ def axis_range(name: str, dims: int) -> tuple[int, int]:
         "dilation": MOST_DILATION,
         "output_padding": max(MOST_STRIDE, MOST_DILATION) - 1,
     }
-    return (0 if "padding" in name else 1, most.get(name, 999))
+    return (DEFAULTS.get(name, 1), most.get(name, 999))
 
 
 def nearest_valid(settings: Settings) -> Settings:
