@@ -16,24 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convt_trace.answers.pasted import PastedError, read_result
 from convt_trace.answers.sums import number
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.reference import torch_output
 from convt_trace.engine.trace import trace
-
-__all__ = [
-    "READINGS",
-    "Diagnosis",
-    "Match",
-    "PastedError",
-    "Plan",
-    "Reading",
-    "misread",
-    "read_result",
-]
 
 #: Pairs of readings are tried up to this many MACs.
 _MOST_MACS_IN_PAIRS = 2**20

@@ -2,8 +2,7 @@
 
 An answer comes in three sizes: `short_answer` (a line per distinct sum), `cell_answer` (one output
 cell, term by term) and `long_answer` (the whole story, good enough to paste into a forum). A plain
-convolution gets its own in `convt_trace.words_conv`; what to say about errors and easily mistaken
-arguments is in `convt_trace.advice`.
+convolution gets its own in `convt_trace.answers.plain`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from convt_trace.answers.advice import (
-    Explanation,
-    explain_error,
-    padding_word_warning,
-    positional_warning,
-    unbatched_warning,
-)
 from convt_trace.answers.sums import (
     MOST_LINES,
     MOST_TERMS,
@@ -36,20 +28,6 @@ from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints, Layer, channel_ranges
 from convt_trace.engine.reference import Verdict, compare, torch_output
 from convt_trace.engine.trace import Mac, Macs
-
-__all__ = [
-    "Explanation",
-    "cell_answer",
-    "counts",
-    "explain_error",
-    "long_answer",
-    "padding_word_warning",
-    "positional_warning",
-    "short_answer",
-    "size_formula",
-    "unbatched_warning",
-    "weight_rule",
-]
 
 _AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
