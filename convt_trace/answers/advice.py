@@ -163,7 +163,7 @@ def padding_word_warning(
     if not isinstance(padding, str):
         return None
     if padding != "same":
-        return f"padding={padding!r} is not a number: use 0, or what is to be cropped at each end."
+        return f'padding="{padding}" is not a number: use 0, or what is to be cropped at each end.'
     return _same(kernel_size, stride, dilation)
 
 

@@ -171,13 +171,13 @@ class Refusal:
     @property
     def channels(self) -> int:
         """The input channels that the weight takes."""
-        weight = self.weight or (0, 0)
+        weight = (*(self.weight or ()), 0, 0)
         return weight[0] if self.transposed else weight[1] * self.groups
 
     @property
     def outputs(self) -> int:
         """The output channels that the weight makes."""
-        weight = self.weight or (0, 0)
+        weight = (*(self.weight or ()), 0, 0)
         return weight[1] * self.groups if self.transposed else weight[0]
 
     @property
@@ -205,9 +205,11 @@ class Refusal:
 
     def code(self, change: Mapping[str, Any]) -> str:
         """Return a change as Python: of a layer, the line that builds it."""
-        names = [name for name in change if name in (*MODULE, "padding_mode") and name != "bias"]
-        if not self.layer or not names:
-            return "\n".join(_assigned(name, value) for name, value in change.items())
+        builds = [name for name in change if self.layer and name in MODULE and name != "bias"]
+        lines = [_assigned(name, value) for name, value in change.items() if name not in builds]
+        return "\n".join([*lines, *([self._built(change)] if builds else [])]).rstrip()
+
+    def _built(self, change: Mapping[str, Any]) -> str:
         given = {**self.given, **change}
         if any(name not in given for name in MODULE[:3]):
             return ""
@@ -439,14 +441,18 @@ def _fits(call: Refusal, groups: int) -> bool:
     return other.channels == call.x[-call.dims - 1] and call.bias in (None, (other.outputs,))
 
 
-def _layer_groups(call: Refusal, match: re.Match[str]) -> Explanation:
+def _layer_groups(call: Refusal, match: re.Match[str]) -> Explanation | None:
     groups = call.groups
-    ins, outs = call.given["in_channels"], call.given["out_channels"]
+    ins, outs = call.given.get("in_channels"), call.given.get("out_channels")
+    if groups < 1 or not isinstance(ins, int) or not isinstance(outs, int):
+        return None
     wrong = [name for name in ("in_channels", "out_channels") if call.given[name] % groups]
+    if not wrong:
+        return None
     numbers = " and ".join(str(call.given[name]) for name in wrong)
     plain = (
         f"groups={groups} cuts in_channels={ins} and out_channels={outs} into {groups} equal blocks "
-        f"each, and {numbers} {'is' if len(wrong) == 1 else 'are'} not a multiple of {groups}."
+        f"each, and {numbers} {'is not a multiple' if len(wrong) == 1 else 'are not multiples'} of {groups}."
     )
     around = {name: _multiples(call.given[name], groups) for name in wrong}
     changes: list[dict[str, Any]] = [
@@ -502,6 +508,9 @@ def _no_channels(call: Refusal, match: re.Match[str]) -> Explanation | None:
         least = call.groups if "channels" in name else 1
         more = tuple(abs(one) if one < 0 else max(one, least) for one in _listed(value))
         change[name] = more if isinstance(value, tuple) else more[0]
+    if call.has_axes and call.x and "in_channels" in wrong:
+        place = len(call.x) - call.dims - 1
+        change["x"] = (*call.x[:place], change["in_channels"], *call.x[place + 1 :])
     return Explanation(
         f"{said} makes an empty layer: sizes are 1 or more.", [*wrong][0], *_use(call, change)
     )
@@ -540,7 +549,8 @@ def _output_padding(call: Refusal, match: re.Match[str]) -> Explanation:
     )
     plain = (
         "output_padding picks one of the sizes that a strided Conv maps to the same input size. There are "
-        f"as many as the stride (or dilation), so it can be {_text(most)} at most here, not {_text(given)}."
+        f"as many as the stride (or dilation), so output_padding can be {_text(most)} at most here, not "
+        f"{_text(given)}."
     )
     changes = {"output_padding": tuple(map(min, given, most))}, {"stride": grown}
     return Explanation(plain, "output_padding", *_use(call, *changes))
@@ -559,9 +569,9 @@ def _too_small(call: Refusal, match: re.Match[str]) -> Explanation:
 
 def _too_large(call: Refusal, match: re.Match[str]) -> Explanation | None:
     """Explain a plain convolution whose kernel is larger than its input."""
-    if not call.has_axes or call.x is None or call.weight is None:
-        return None
     padding, dilation = call.each("padding"), call.each("dilation")
+    if not call.has_axes or call.x is None or call.weight is None or min(dilation) < 1:
+        return None
     reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, call.kernel))
     padded = tuple(size + 2 * p for size, p in zip(call.size, padding))
     if min(call.size) == 0:
@@ -624,8 +634,10 @@ def _least(name: str) -> Callable[[Refusal, re.Match[str]], Explanation | None]:
     def tell(call: Refusal, match: re.Match[str]) -> Explanation | None:
         if (name, call.transposed) not in _LEAST:
             return None
-        least, plain = _LEAST[name, call.transposed]
-        fitting = tuple(max(least, value) for value in call.each(name))
+        least, meaning = _LEAST[name, call.transposed]
+        given = call.each(name)
+        fitting = tuple(max(least, value) for value in given)
+        plain = f"{name}={_text(given)} is below {least}. {meaning}"
         return Explanation(plain, name, *_use(call, {name: fitting}))
 
     return tell
@@ -744,7 +756,7 @@ def _reshaped(call: Refusal, weight: Ints) -> tuple[str, str]:
             for at in (1, 0, 2)[: len(weight) + 1]
         ]
     elif missing == -1:
-        single = [at for at, size in enumerate(weight) if size == 1]
+        single = [at for at, size in enumerate(weight) if size == 1 and at > 1]
         ways = [((*weight[:at], *weight[at + 1 :]), f"squeeze({at})") for at in reversed(single)]
     for shape, how in ways:
         other = replace(call, weight=shape)
@@ -858,13 +870,15 @@ def _is_whole(call: Refusal, name: str) -> bool:
 def _not_a_tensor(call: Refusal, message: str) -> Explanation | None:
     """Explain an x, weight or bias that is not a tensor, by the kinds that the message names."""
     got = re.search(r"got \((.*?)\), but", message)
-    kinds = dict(zip(_TENSORS, got[1].split(", "))) if got else {}
+    kinds: dict[str, str] = {}
+    if got:
+        kinds = dict(zip(_TENSORS, (kind for kind in got[1].split(", ") if "=" not in kind)))
+        kinds |= dict(re.findall(r"(weight|bias)=([\w.]+)", got[1]))
     named = re.search(r"argument '(input|weight|bias)'.* must be Tensor, not ([\w.]+)", message)
     if named:
         kinds = {named[1].replace("input", "x"): named[2]}
     fine = ("Tensor", "Parameter", *(["NoneType"] if "bias" in kinds else []))
     for name, kind in kinds.items():
-        kind = kind.rpartition("=")[2]
         if getattr(call, name) is not None or kind in fine and name == "bias":
             continue
         return _as_tensor(call, name, kind)
@@ -902,9 +916,8 @@ def _not_whole(call: Refusal, name: str) -> Explanation:
     if name == "padding" and isinstance(value, str):
         return _word(call)
     single = name in ("groups", "in_channels", "out_channels")
-    shown = json.dumps(value) if isinstance(value, str) else value
     kind = "a whole number" if single else "made of whole numbers"
-    plain = f"{name}={shown} is not {kind}, and torch takes nothing else."
+    plain = f"{name}={_text(value)} is not {kind}, and torch takes nothing else."
     least = 0 if "padding" in name else 1
     numbers = tuple(max(least, number) for number in call.each(name))
     change = {name: numbers[0] if single else numbers}
@@ -1008,11 +1021,16 @@ def _no_such_argument(call: Refusal, name: str) -> Explanation:
             "Leave it out.",
             call.code({"stride": call.given["stride"]}),
         )
-    order = MODULE if call.layer else FUNCTION
+    order = _arguments(call)
     meant = get_close_matches(name, order, 1)
     if not meant or name not in call.given:
-        return Explanation(plain, name, f"Leave it out; there are {', '.join(order)}.")
+        return Explanation(plain, name, f"Leave it out. The arguments are {', '.join(order)}.")
     return Explanation(plain, name, *_use(call, {meant[0]: call.given[name]}))
+
+
+def _arguments(call: Refusal) -> list[str]:
+    order = MODULE if call.layer else FUNCTION
+    return [name for name in order if call.transposed or name != "output_padding"]
 
 
 def _size_of_a_function(call: Refusal, plain: str) -> Explanation:
@@ -1038,7 +1056,7 @@ def _missing(call: Refusal, match: re.Match[str]) -> Explanation:
 
 
 def _too_many(call: Refusal) -> Explanation:
-    names = [name for name in FUNCTION if call.transposed or name != "output_padding"]
+    names = _arguments(call)
     return Explanation(
         f"{call.op} takes {len(names)} arguments: {', '.join(names)}.", "", "Leave the others out."
     )
