@@ -147,8 +147,8 @@ def padding_word_warning(
     --------
     >>> print(padding_word_warning("same", kernel_size=(3,), stride=(2,), dilation=(1,)))
     padding="same" does not exist for a transposed convolution. For an output of input * stride, as
-    TensorFlow gives it, crop 1 in all: padding=1, output_padding=1 has that size, but its one-cell
-    remainder is cropped in front. For TensorFlow's numbers use padding=0 and keep y[..., 0:0 + 2*L].
+    TensorFlow gives it, crop 1 in all: padding=1, output_padding=1 has that size, but its odd cell
+    is cropped in front. For TensorFlow's numbers use padding=0 and keep y[..., 0:0 + 2*L].
     >>> print(padding_word_warning("valid", kernel_size=(3,), stride=(2,), dilation=(1,)))
     padding="valid" does not exist for a transposed convolution: padding=0 is the same.
     """
@@ -163,7 +163,7 @@ def padding_word_warning(
     if not isinstance(padding, str):
         return None
     if padding != "same":
-        return f'padding="{padding}" is not a number: use 0, or what is to be cropped at each end.'
+        return f'padding="{padding}" is not a number: use 0, or how many cells to crop at each end.'
     return _same(kernel_size, stride, dilation)
 
 
@@ -194,7 +194,7 @@ def _same(kernel_size: Ints, stride: Ints, dilation: Ints) -> str:
     if not any(crop % 2 for crop in total):
         return f"{start}{keywords} is exactly that."
     return (
-        f"{start}{keywords} has that size, but its one-cell remainder is cropped in front. For "
+        f"{start}{keywords} has that size, but its odd cell is cropped in front. For "
         f"TensorFlow's numbers use padding=0 and keep {_kept(total, stride)}."
     )
 

@@ -343,7 +343,7 @@ READINGS: tuple[Reading, ...] = (
         "Here stride is the distance between the stamps of neighbouring inputs; the output grows by it.",
     ),
     Reading(
-        "stride read as a step: every stride-th cell kept", "stride", stride_subsamples,
+        "stride read as a step: every stride-th cell taken", "stride", stride_subsamples,
         "Here stride is the distance between the stamps of neighbouring inputs; no cell is left out.",
     ),
     Reading(
@@ -645,7 +645,7 @@ class _Looking:
     def closest(self) -> Match | None:
         """Return the reading whose shape is nearest, and of those the one whose numbers are.
 
-        A reading that makes no difference for this case is none.
+        Readings that change nothing here are skipped.
         """
         ranked = []
         for reading in READINGS:
@@ -734,7 +734,7 @@ def _said(
     elif kind == "rearranged":
         text = (
             f"Your numbers are torch's, {order}: yours have shape {yours.shape}, torch's {theirs.shape}. "
-            "A reshape or a transpose came in between; the layer was read rightly."
+            "A reshape or a transpose came in between; the layer was read correctly."
         )
     elif kind == "misread":
         text = " ".join(

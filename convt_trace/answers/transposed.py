@@ -124,7 +124,7 @@ def short_answer(case: Case) -> str:
     geometry = case.geometry
     cells = prod(geometry.output_shape)
     if not cells:
-        return f"The output has shape {_shape(case)}: it holds no number."
+        return f"The output has shape {_shape(case)}: it holds no numbers."
     if cells > _MOST_CELLS or geometry.kept_macs > _MOST_MACS:
         return (
             f"{line([_name(case, _fullest(case))], _sum(case, _fullest(case)))}\n\n{_pattern(case)}"
@@ -269,7 +269,7 @@ def cell_answer(
     if kept:
         facts += [_bias_words(case, macs, c), _torch_words(case, cell, total, torch_result)]
     else:
-        facts.append("Padding crops this cell: the sum is formed, and is no part of the output.")
+        facts.append("Padding crops this cell: the sum is computed but is not part of the output.")
     head = f"**`y[{_index(case, cell)}] {_sign(total, case)} {number(total)}`**"
     if not kept:
         head = f"**Cropped: canvas cell at output position {_position(pos)}**"
@@ -355,7 +355,7 @@ def _count(case: Case, macs: Macs) -> str:
         return text
     return (
         f"{text} {missing:,} of the {taps:,} weights of this output channel meet no input value here: "
-        "they stand on the zeros between inputs (stride) or beyond the border."
+        "they fall on the zeros between input values (stride) or outside the border."
     )
 
 
@@ -430,7 +430,7 @@ def long_answer(case: Case, cell: Ints | None = None, verdict: Verdict | None = 
         f"**The weight.** {_weight(case)}",
         f"**Padding.** {_padding(case)}",
         f"**Output size.**\n\n$$\n{size_formula(case)}\n$$",
-        f"**The kernel stands backwards.** {_flip(case)}",
+        f"**The kernel is flipped.** {_flip(case)}",
         f"**The sums.**\n\n{short_answer(case)}",
     ]
     if cell is not None:
@@ -465,7 +465,7 @@ def _weight(case: Case) -> str:
     if layer.groups == 1:
         return f"{first} groups=1: every output channel reads every input channel."
     depthwise = (
-        " With groups=in_channels every channel keeps to itself (depthwise)."
+        " With groups=in_channels every input channel is a group of its own (depthwise)."
         if layer.groups == layer.in_channels
         else ""
     )
@@ -506,7 +506,7 @@ def _padding(case: Case) -> str:
         f"padding={_short(layer.padding)} crops: the stamps fill {_by(uncropped)} cells, and "
         f"{_short(layer.padding)} {'are' if max(layer.padding) > 1 else 'is'} cut off at each end."
         if any(layer.padding)
-        else f"padding=0 crops nothing: all {_by(uncropped)} cells that the stamps fill are kept."
+        else f"padding=0 crops nothing: all {_by(uncropped)} cells that the stamps fill are in the output."
     )
     gather = (
         " Seen as a convolution of the input (with zeros between its values if stride > 1), the border "
@@ -543,7 +543,7 @@ def _extra(case: Case) -> str:
         else f"stamps reach {_short(tuple(reached))} of them, the rest hold the bias alone"
     )
     return (
-        f" output_padding={_short(layer.output_padding)} keeps that many cells more at the end; it is "
+        f" output_padding={_short(layer.output_padding)} adds that many cells at the end; it is "
         f"not a strip of zeros: {cells}."
     )
 
@@ -561,10 +561,10 @@ def _flip(case: Case) -> str:
         "A transposed convolution is the gradient of a convolution with respect to its input: each "
         "input value stamps the kernel, as it is, at `i*stride - padding`. Seen from one output cell "
         "the later input values come with the earlier taps (`o = i*stride - padding + k*dilation`: "
-        "as i grows, k shrinks), so beside the input the kernel reads backwards."
+        "as i grows, k shrinks), so along the input the kernel is read backwards."
     )
     if max(case.layer.kernel_size) == 1:
-        return f"{why} Here it has a single tap, and nothing to turn round."
+        return f"{why} Here it has a single tap, so there is nothing to flip."
     if case.dims > 1 or case.weight.shape[-1] > 12:
         return why
     kernel = case.weight[0, 0]
