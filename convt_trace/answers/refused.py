@@ -2,57 +2,33 @@
 
 What a call was given comes from whoever saw it fail; nothing is read out of a text. torch is not
 imported: an error is known by its message.
-
-A fix has one form: "Use stride=2 and padding=1, or groups=1 or 2." Commas with "or" stand between
-alternatives, and each of them is enough.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from difflib import get_close_matches
-from math import gcd, isfinite, prod
+from math import gcd, prod
 from typing import Any, Protocol
 
-from convt_trace.answers.advice import (
-    DEFAULTS,
-    FUNCTION,
-    MODULE,
-    padding_word_warning,
-    same_padding,
+from convt_trace.answers.advice import FUNCTION, MODULE, padding_word_warning, same_padding
+from convt_trace.answers.refusal import (
+    Attempted,
+    Explanation,
+    Refusal,
+    by,
+    count,
+    listed,
+    text,
+    use,
+    whole,
 )
 from convt_trace.engine.layer import Ints
 
 _AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
 _MODES = ("zeros", "reflect", "replicate", "circular")
-
-
-class _Attempt(Protocol):
-    """A convolution that did not run, or a layer that was not built: what it was given."""
-
-    @property
-    def op(self) -> str: ...
-
-    @property
-    def input_shape(self) -> Ints | None: ...
-
-    @property
-    def weight_shape(self) -> Ints | None: ...
-
-    @property
-    def bias_shape(self) -> Ints | None: ...
-
-    @property
-    def dtypes(self) -> Mapping[str, str]: ...
-
-    @property
-    def parameters(self) -> Mapping[str, Any]: ...
-
-    @property
-    def layer(self) -> Mapping[str, Any] | None: ...
 
 
 class _Failed(Protocol):
@@ -62,165 +38,7 @@ class _Failed(Protocol):
     def message(self) -> str: ...
 
     @property
-    def attempt(self) -> _Attempt | None: ...
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """An error of torch in plain words.
-
-    Attributes
-    ----------
-    plain : str
-        What is wrong, in a sentence or two.
-    what : str
-        The tensor or parameter that offends: "x", "weight", "groups" and so on.
-    fix : str
-        The smallest changes that make it run, in words.
-    code : str
-        The first of them as Python, in terms of x, weight, bias, the parameters' names and layer;
-        "" where it takes more than is known of the call.
-    """
-
-    plain: str
-    what: str
-    fix: str
-    code: str = ""
-
-    def to_json(self) -> dict[str, str]:
-        """Return what is said, without the name that only a picture needs."""
-        return {"plain": self.plain, "fix": self.fix, "code": self.code}
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A convolution that torch refused.
-
-    Attributes
-    ----------
-    op : str
-        torch's function: "conv_transpose2d", "conv1d" and so on.
-    layer : bool
-        Whether a layer was called, or built, and not the function.
-    x, weight, bias : tuple of int or None
-        Shapes.
-    dtypes : mapping
-        Of the tensors, under these names.
-    given : mapping
-        The other arguments by name, with torch's defaults for those that were not given.
-
-    Examples
-    --------
-    >>> call = Refusal("conv1d", x=(1, 2, 5), weight=(4, 3, 3), given={"stride": (2,)})
-    >>> call.channels, call.outputs, call.each("stride")
-    (3, 4, (2,))
-    """
-
-    op: str
-    layer: bool = False
-    x: Ints | None = None
-    weight: Ints | None = None
-    bias: Ints | None = None
-    dtypes: Mapping[str, str] = field(default_factory=dict)
-    given: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, attempt: _Attempt) -> Refusal:
-        """Return what is known of an attempt. A layer's weight may have been replaced: it counts."""
-        x, weight, bias = attempt.input_shape, attempt.weight_shape, attempt.bias_shape
-        dtypes = {name.replace("input", "x"): held for name, held in attempt.dtypes.items()}
-        given = {**DEFAULTS, **attempt.parameters, **(attempt.layer or {})}
-        letters = given["padding"]
-        if isinstance(letters, tuple) and all(isinstance(one, str) for one in letters):
-            given["padding"] = "".join(letters)  # the constructor spread the word over its letters
-        call = cls(attempt.op, attempt.layer is not None, x, weight, bias, dtypes, given)
-        if not call.layer or not call.has_axes or call.groups < 1:
-            return call
-        sizes = {"in_channels": call.channels, "out_channels": call.outputs}
-        return replace(call, given={**given, **sizes, "kernel_size": call.kernel})
-
-    @property
-    def dims(self) -> int:
-        """Spatial dimensions: 1, 2 or 3."""
-        return int(self.op[-2])
-
-    @property
-    def transposed(self) -> bool:
-        """Whether it is a transposed convolution."""
-        return self.op.startswith("conv_transpose")
-
-    @property
-    def name(self) -> str:
-        """The layer's or the function's name."""
-        return "".join(map(str.capitalize, self.op.split("_"))) if self.layer else self.op
-
-    @property
-    def has_axes(self) -> bool:
-        """Whether x (where there is one yet) and the weight have the right number of axes."""
-        x, weight, dims = self.x, self.weight, self.dims
-        return (
-            x is not None and weight is not None
-            and len(x) in (dims + 1, dims + 2) and len(weight) == dims + 2
-        )  # fmt: skip
-
-    @property
-    def groups(self) -> int:
-        """Its groups; 1 where they are not a number."""
-        return self.each("groups")[0]
-
-    @property
-    def channels(self) -> int:
-        """The input channels that the weight takes."""
-        weight = (*(self.weight or ()), 0, 0)
-        return weight[0] if self.transposed else weight[1] * self.groups
-
-    @property
-    def outputs(self) -> int:
-        """The output channels that the weight makes."""
-        weight = (*(self.weight or ()), 0, 0)
-        return weight[1] * self.groups if self.transposed else weight[0]
-
-    @property
-    def kernel(self) -> Ints:
-        """The kernel's sizes: those of the weight, or those that the constructor was given."""
-        known = self.weight is not None and len(self.weight) == self.dims + 2
-        return self.weight[2:] if known and self.weight else self.each("kernel_size")
-
-    @property
-    def size(self) -> Ints:
-        """The spatial sizes of x."""
-        return (self.x or ())[-self.dims :]
-
-    def each(self, name: str) -> Ints:
-        """Return a parameter as one whole number per dimension, whatever it was given as."""
-        default = DEFAULTS.get(name, 1)
-        given = self.given.get(name, default)
-        numbers = [_whole(value, default) for value in _listed(given)] or [default]
-        return (*numbers, *numbers[-1:] * self.dims)[: self.dims]
-
-    def shape(self, ins: int, outs: int, groups: int, kernel: Ints | None = None) -> Ints:
-        """Return the weight's shape for other channels."""
-        first, second = (ins, outs) if self.transposed else (outs, ins)
-        return (first, second // groups, *(kernel or self.kernel))
-
-    def code(self, change: Mapping[str, Any]) -> str:
-        """Return a change as Python: of a layer, the line that builds it."""
-        builds = [name for name in change if self.layer and name in MODULE and name != "bias"]
-        lines = [_assigned(name, value) for name, value in change.items() if name not in builds]
-        return "\n".join([*lines, *([self._built(change)] if builds else [])]).rstrip()
-
-    def _built(self, change: Mapping[str, Any]) -> str:
-        given = {**self.given, **change}
-        if any(name not in given for name in MODULE[:3]):
-            return ""
-        sizes = [_text(given[name]) for name in MODULE[:3]]
-        rest = [
-            f"{name}={_text(given[name])}"
-            for name in MODULE[3:]
-            if name in given and _shortest(given[name]) != DEFAULTS.get(name, True)
-            and (self.transposed or name != "output_padding")
-        ]  # fmt: skip
-        return f"layer = nn.{self.name}({', '.join([*sizes, *rest])})"
+    def attempt(self) -> Attempted | None: ...
 
 
 def explained(failed: _Failed) -> Explanation | None:
@@ -258,65 +76,6 @@ def explained(failed: _Failed) -> Explanation | None:
     return None
 
 
-# -- how a change is written ----------------------------------------------------------------------
-
-
-def _use(call: Refusal, *changes: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the sentence that offers some changes, any of which is enough, and the first as code."""
-    parts: list[str] = []
-    before: list[str] = []
-    for change in changes:
-        names = list(change)
-        if names == before and len(names) == 1:
-            parts[-1] += f" or {_text(change[names[0]])}"
-        else:
-            parts.append(" and ".join(_offered(name, value) for name, value in change.items()))
-        before = names
-    return f"Use {', or '.join(parts)}.", call.code(changes[0])
-
-
-def _offered(name: str, value: Any) -> str:
-    if name in ("x", "weight"):
-        return f"{'an' if name == 'x' else 'a'} {name} of shape {value}"
-    return (
-        f"a bias of {_count(value, 'number')}" if name == "bias" else f"{name}={_text(value, name)}"
-    )
-
-
-def _assigned(name: str, value: Any) -> str:
-    if name in ("x", "weight"):
-        return f"{name} = torch.randn{value}"
-    return f"bias = torch.zeros({value})" if name == "bias" else f"{name} = {_text(value, name)}"
-
-
-def _text(value: Any, name: str = "") -> str:
-    """Return a value as Python: one number for equal ones, but for an output_size, which is a list."""
-    value = value if name == "output_size" else _shortest(value)
-    return json.dumps(value) if isinstance(value, str) else str(value)
-
-
-def _shortest(value: Any) -> Any:
-    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
-
-
-def _by(size: Iterable[int]) -> str:
-    return " x ".join(map(str, size))
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _listed(value: Any) -> tuple[Any, ...]:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _whole(value: Any, default: int) -> int:
-    if isinstance(value, str):
-        return int(value) if re.fullmatch(r"\d{1,9}", value) else default
-    return int(value) if isinstance(value, (int, float)) and isfinite(value) else default
-
-
 def _nearest(values: Iterable[int], to: int, most: int = 2) -> list[int]:
     """Return the values that are closest to a number, in order."""
     return sorted(sorted(values, key=lambda value: (abs(value - to), value))[:most])
@@ -335,7 +94,7 @@ def _channels(call: Refusal, match: re.Match[str]) -> Explanation | None:
         return None
     x, dims, wanted = call.x, call.dims, call.channels
     has = x[-dims - 1]
-    plain = f"{_taker(call)} {_count(wanted, 'input channel')}, and x of shape {x} has {has}."
+    plain = f"{_taker(call)} {count(wanted, 'input channel')}, and x of shape {x} has {has}."
     if len(x) == dims + 1 and wanted == 1 and has > 1:
         plain += f" Without a batch axis x is read as (C, {_AXES[dims]})."
         return Explanation(
@@ -356,7 +115,7 @@ def _channels(call: Refusal, match: re.Match[str]) -> Explanation | None:
         return Explanation(plain, "x", f"Move the channels: x.movedim(-1, {axis}).", code)
     if call.layer:
         plain += " After a torch.cat, or a layer that changed the channels, count them again."
-    return Explanation(plain, "x", *_use(call, *_other_channels(call, has)))
+    return Explanation(plain, "x", *use(call, *_other_channels(call, has)))
 
 
 def _taker(call: Refusal) -> str:
@@ -418,20 +177,20 @@ def _weight_groups(call: Refusal, match: re.Match[str]) -> Explanation | None:
         return _no_channels(call, match)
     which = "input" if call.transposed else "output"
     plain = (
-        f"groups={groups} cuts the {_count(first, f'{which} channel')} (the weight's first number) into "
+        f"groups={groups} cuts the {count(first, f'{which} channel')} (the weight's first number) into "
         f"{groups} equal blocks, and {first} is not a multiple of {groups}."
     )
     fitting = [n for n in _divisors(first) if _fits(call, n)]
     if fitting:
         return Explanation(
-            plain, "groups", *_use(call, *({"groups": n} for n in _nearest(fitting, groups)))
+            plain, "groups", *use(call, *({"groups": n} for n in _nearest(fitting, groups)))
         )
     ins = call.x[-call.dims - 1]
     outs = prod(call.bias) if call.bias else call.outputs
     less = gcd(groups, ins, outs)
     change: dict[str, Any] = {"weight": call.shape(ins, outs, less)}
     change |= {"groups": less} if less != groups else {}
-    return Explanation(plain, "groups", *_use(call, change))
+    return Explanation(plain, "groups", *use(call, change))
 
 
 def _fits(call: Refusal, groups: int) -> bool:
@@ -463,7 +222,7 @@ def _layer_groups(call: Refusal, match: re.Match[str]) -> Explanation | None:
         changes = [*({wrong[0]: n} for n in around[wrong[0]]), *changes]
     else:
         changes = [{name: near[-1] for name, near in around.items()}, *changes]
-    return Explanation(plain, "groups", _use(call, *changes)[0], code)
+    return Explanation(plain, "groups", use(call, *changes)[0], code)
 
 
 def _multiples(number: int, of: int) -> list[int]:
@@ -479,7 +238,7 @@ def _no_groups(call: Refusal, match: re.Match[str]) -> Explanation:
     fitting = [1]
     if call.has_axes and call.weight and not call.layer:
         fitting = [n for n in _divisors(call.weight[0]) if _fits(call, n)][:1] or fitting
-    return Explanation(plain, "groups", *_use(call, {"groups": fitting[0]}))
+    return Explanation(plain, "groups", *use(call, {"groups": fitting[0]}))
 
 
 def _no_channels(call: Refusal, match: re.Match[str]) -> Explanation | None:
@@ -491,28 +250,27 @@ def _no_channels(call: Refusal, match: re.Match[str]) -> Explanation | None:
             max(size, call.groups if place == 0 else 1) for place, size in enumerate(call.weight)
         )
         return Explanation(
-            f"A weight of shape {call.weight} is empty.", "weight", *_use(call, {"weight": shape})
+            f"A weight of shape {call.weight} is empty.", "weight", *use(call, {"weight": shape})
         )
     sizes = {name: call.given.get(name, 1) for name in MODULE[:3]}
     wrong = {
         name: value
         for name, value in sizes.items()
-        if all(isinstance(one, int) for one in _listed(value))
-        and min(_listed(value), default=1) < 1
+        if all(isinstance(one, int) for one in listed(value)) and min(listed(value), default=1) < 1
     }
     if not wrong:
         return None
-    said = " and ".join(f"{name}={_text(value)}" for name, value in wrong.items())
+    said = " and ".join(f"{name}={text(value)}" for name, value in wrong.items())
     change: dict[str, Any] = {}
     for name, value in wrong.items():
         least = call.groups if "channels" in name else 1
-        more = tuple(abs(one) if one < 0 else max(one, least) for one in _listed(value))
+        more = tuple(abs(one) if one < 0 else max(one, least) for one in listed(value))
         change[name] = more if isinstance(value, tuple) else more[0]
     if call.has_axes and call.x and "in_channels" in wrong:
         place = len(call.x) - call.dims - 1
         change["x"] = (*call.x[:place], change["in_channels"], *call.x[place + 1 :])
     return Explanation(
-        f"{said} makes an empty layer: sizes are 1 or more.", [*wrong][0], *_use(call, change)
+        f"{said} makes an empty layer: sizes are 1 or more.", [*wrong][0], *use(call, change)
     )
 
 
@@ -528,14 +286,14 @@ def _bias(call: Refusal, match: re.Match[str]) -> Explanation | None:
     )
     if call.layer:
         code = f"layer.bias = nn.Parameter(torch.zeros({channels}))"
-        return Explanation(plain, "bias", f"Use a bias of {_count(channels, 'number')}.", code)
+        return Explanation(plain, "bias", f"Use a bias of {count(channels, 'number')}.", code)
     if prod(bias) == channels:
         return Explanation(plain, "bias", "Flatten it: bias.flatten().", "bias = bias.flatten()")
     if len(bias) == 1 and bias[0] > channels:
         return Explanation(
             plain, "bias", f"Take {channels} of its numbers.", f"bias = bias[:{channels}]"
         )
-    return Explanation(plain, "bias", *_use(call, {"bias": channels}))
+    return Explanation(plain, "bias", *use(call, {"bias": channels}))
 
 
 # -- numbers per axis -----------------------------------------------------------------------------
@@ -549,11 +307,11 @@ def _output_padding(call: Refusal, match: re.Match[str]) -> Explanation:
     )
     plain = (
         "output_padding picks one of the sizes that a strided Conv maps to the same input size. There are "
-        f"as many as the stride (or dilation), so output_padding can be {_text(most)} at most here, not "
-        f"{_text(given)}."
+        f"as many as the stride (or dilation), so output_padding can be {text(most)} at most here, not "
+        f"{text(given)}."
     )
     changes = {"output_padding": tuple(map(min, given, most))}, {"stride": grown}
-    return Explanation(plain, "output_padding", *_use(call, *changes))
+    return Explanation(plain, "output_padding", *use(call, *changes))
 
 
 def _too_small(call: Refusal, match: re.Match[str]) -> Explanation:
@@ -561,10 +319,10 @@ def _too_small(call: Refusal, match: re.Match[str]) -> Explanation:
     left = tuple(map(int, re.findall(r"-?\d+", match[1])))[-call.dims :]
     fitting = tuple(p - max(0, -(-(1 - size) // 2)) for p, size in zip(call.each("padding"), left))
     plain = (
-        f"padding crops the output from both ends, and of this input ({_by(call.size)}) more is cropped "
-        f"than there is: {_by(left)} would be left. padding can be {_text(fitting)} at most here."
+        f"padding crops the output from both ends, and of this input ({by(call.size)}) more is cropped "
+        f"than there is: {by(left)} would be left. padding can be {text(fitting)} at most here."
     )
-    return Explanation(plain, "padding", *_use(call, {"padding": fitting}))
+    return Explanation(plain, "padding", *use(call, {"padding": fitting}))
 
 
 def _too_large(call: Refusal, match: re.Match[str]) -> Explanation | None:
@@ -577,15 +335,15 @@ def _too_large(call: Refusal, match: re.Match[str]) -> Explanation | None:
     if min(call.size) == 0:
         return _empty(call, match)
     plain = (
-        f"The kernel covers {_by(reach)} cells (dilation*(kernel_size-1) + 1), and x with its padding has "
-        f"only {_by(padded)}."
+        f"The kernel covers {by(reach)} cells (dilation*(kernel_size-1) + 1), and x with its padding has "
+        f"only {by(padded)}."
     )
     wider = tuple(p + max(0, -(-(r - size) // 2)) for p, r, size in zip(padding, reach, padded))
     kernel = tuple(min(k, (size - 1) // d + 1) for k, d, size in zip(call.kernel, dilation, padded))
     smaller: dict[str, Any] = {"kernel_size": kernel}
     if not call.layer:
         smaller = {"weight": (*call.weight[:2], *kernel)}
-    return Explanation(plain, "x", *_use(call, {"padding": wider}, smaller))
+    return Explanation(plain, "x", *use(call, {"padding": wider}, smaller))
 
 
 def _number_of_values(call: Refusal, match: re.Match[str]) -> Explanation | None:
@@ -593,12 +351,12 @@ def _number_of_values(call: Refusal, match: re.Match[str]) -> Explanation | None
         return _kernel_axes(call, match)
     name = match[1]
     plain = _values_and_dimensions(call, name)
-    return Explanation(plain, name, *_use(call, {name: call.each(name)}))
+    return Explanation(plain, name, *use(call, {name: call.each(name)}))
 
 
 def _values_and_dimensions(call: Refusal, name: str) -> str:
-    values = _count(len(_listed(call.given.get(name, ()))), "number")
-    return f"{name} has {values}, and {call.name} has {_count(call.dims, 'spatial dimension')}."
+    values = count(len(listed(call.given.get(name, ()))), "number")
+    return f"{name} has {values}, and {call.name} has {count(call.dims, 'spatial dimension')}."
 
 
 #: The least value that each parameter takes, and what a smaller one was probably meant to do.
@@ -637,19 +395,19 @@ def _least(name: str) -> Callable[[Refusal, re.Match[str]], Explanation | None]:
         least, meaning = _LEAST[name, call.transposed]
         given = call.each(name)
         fitting = tuple(max(least, value) for value in given)
-        plain = f"{name}={_text(given)} is below {least}. {meaning}"
-        return Explanation(plain, name, *_use(call, {name: fitting}))
+        plain = f"{name}={text(given)} is below {least}. {meaning}"
+        return Explanation(plain, name, *use(call, {name: fitting}))
 
     return tell
 
 
 def _no_taps(call: Refusal, match: re.Match[str]) -> Explanation:
     kernel = tuple(max(1, size) for size in call.kernel)
-    plain = f"A kernel of {_by(call.kernel)} has no taps, and computes nothing."
+    plain = f"A kernel of {by(call.kernel)} has no taps, and computes nothing."
     change = {"kernel_size": kernel}
     if not call.layer:
         change = {"weight": (*(call.weight or (1, 1))[:2], *kernel)}
-    return Explanation(plain, "kernel_size" if call.layer else "weight", *_use(call, change))
+    return Explanation(plain, "kernel_size" if call.layer else "weight", *use(call, change))
 
 
 def _output_size(call: Refusal, match: re.Match[str]) -> Explanation | None:
@@ -658,26 +416,26 @@ def _output_size(call: Refusal, match: re.Match[str]) -> Explanation | None:
         return None if call.has_axes else _input_axes(call, match)
     given, dims = call.given["output_size"], call.dims
     least, most = _sizes(call)
-    asked = [_whole(value, 0) for value in _listed(given)]
+    asked = [whole(value, 0) for value in listed(given)]
     wanted = asked[-dims:] if len(asked) >= dims else [*asked, *least[len(asked) :]]
     if not isinstance(given, tuple):
         plain = (
-            f"output_size is a list of {_count(dims, 'number')}, and {given} is one number alone."
+            f"output_size is a list of {count(dims, 'number')}, and {given} is one number alone."
         )
         wanted = asked * dims
     elif len(given) not in (dims, len(call.x or ())):
         plain = (
             f"output_size is the spatial size ({_AXES[dims]}), or the whole shape "
             f"({'N, ' if len(call.x or ()) > dims + 1 else ''}C, {_AXES[dims]}); "
-            f"{_count(len(given), 'number')} {'is' if len(given) == 1 else 'are'} neither."
+            f"{count(len(given), 'number')} {'is' if len(given) == 1 else 'are'} neither."
         )
     else:
         plain = (
             "output_size only picks an output_padding from 0 to stride - 1, so the sizes from "
-            f"{_by(least)} to {_by(most)} can be had, and {_by(wanted)} cannot."
+            f"{by(least)} to {by(most)} can be had, and {by(wanted)} cannot."
         )
     fitting = tuple(max(low, min(high, want)) for want, low, high in zip(wanted, least, most))
-    return Explanation(plain, "output_size", *_use(call, {"output_size": fitting}))
+    return Explanation(plain, "output_size", *use(call, {"output_size": fitting}))
 
 
 def _sizes(call: Refusal) -> tuple[Ints, Ints]:
@@ -735,7 +493,7 @@ def _kernel_axes(call: Refusal, match: re.Match[str]) -> Explanation | None:
     if call.layer:
         plain = _values_and_dimensions(call, "kernel_size")
         return Explanation(
-            plain, "kernel_size", *_use(call, {"kernel_size": call.each("kernel_size")})
+            plain, "kernel_size", *use(call, {"kernel_size": call.each("kernel_size")})
         )
     plain = (
         f"A weight of {call.op} has {dims + 2} axes, {_layouts(call.transposed)}, and this one, of shape "
@@ -765,7 +523,7 @@ def _reshaped(call: Refusal, weight: Ints) -> tuple[str, str]:
             return f"{which} of length 1: weight.{how}.", f"weight = weight.{how}"
     instead = call.op.replace(f"{dims}d", f"{len(weight) - 2}d")
     other_op = f", or use {instead}" if 3 <= len(weight) <= 5 else ""
-    return f"Give it {_count(dims, 'kernel size')}{other_op}.", ""
+    return f"Give it {count(dims, 'kernel size')}{other_op}.", ""
 
 
 def _empty(call: Refusal, match: re.Match[str]) -> Explanation | None:
@@ -776,7 +534,7 @@ def _empty(call: Refusal, match: re.Match[str]) -> Explanation | None:
         numbers = zip(call.kernel, *map(call.each, ("padding", "dilation")))
         least = [max(1, d * (k - 1) + 1 - 2 * p) for k, p, d in numbers]
     x = (*call.x[: -call.dims], *map(max, call.size, least))
-    return Explanation(f"x of shape {call.x} has no positions.", "x", *_use(call, {"x": x}))
+    return Explanation(f"x of shape {call.x} has no positions.", "x", *use(call, {"x": x}))
 
 
 # -- dtypes ---------------------------------------------------------------------------------------
@@ -864,7 +622,7 @@ def _is_whole(call: Refusal, name: str) -> bool:
     single = name in ("groups", "in_channels", "out_channels")
     if single and isinstance(value, tuple):
         return False
-    return all(isinstance(one, int) for one in _listed(value))
+    return all(isinstance(one, int) for one in listed(value))
 
 
 def _not_a_tensor(call: Refusal, message: str) -> Explanation | None:
@@ -898,7 +656,7 @@ def _as_tensor(call: Refusal, name: str, kind: str) -> Explanation:
         return Explanation(
             f"{plain} It has one number per output channel.",
             "bias",
-            *_use(call, {"bias": call.outputs}),
+            *use(call, {"bias": call.outputs}),
         )
     return Explanation(plain, name, "Give it a tensor.")
 
@@ -917,11 +675,11 @@ def _not_whole(call: Refusal, name: str) -> Explanation:
         return _word(call)
     single = name in ("groups", "in_channels", "out_channels")
     kind = "a whole number" if single else "made of whole numbers"
-    plain = f"{name}={_text(value)} is not {kind}, and torch takes nothing else."
+    plain = f"{name}={text(value)} is not {kind}, and torch takes nothing else."
     least = 0 if "padding" in name else 1
     numbers = tuple(max(least, number) for number in call.each(name))
     change = {name: numbers[0] if single else numbers}
-    return Explanation(plain, name, *_use(call, change))
+    return Explanation(plain, name, *use(call, change))
 
 
 def _word(call: Refusal) -> Explanation:
@@ -944,16 +702,16 @@ def _same_strided(call: Refusal, match: re.Match[str]) -> Explanation:
         'padding="same" gives the output the size of x, and a stride above 1 makes it smaller: torch does '
         "not do both."
     )
-    return Explanation(plain, "padding", *_use(call, {"padding": half}, {"stride": 1}))
+    return Explanation(plain, "padding", *use(call, {"padding": half}, {"stride": 1}))
 
 
 def _other_word(call: Refusal, match: re.Match[str]) -> Explanation:
     plain = (
-        f"padding={_text(call.given['padding'])} is not a word that torch knows. "
+        f"padding={text(call.given['padding'])} is not a word that torch knows. "
         '"valid" is 0, and "same" gives the output the size of x.'
     )
     words = ["valid", *(["same"] if set(call.each("stride")) == {1} else [])]
-    return Explanation(plain, "padding", *_use(call, *({"padding": word} for word in words)))
+    return Explanation(plain, "padding", *use(call, *({"padding": word} for word in words)))
 
 
 def _mode(call: Refusal, match: re.Match[str]) -> Explanation:
@@ -979,9 +737,9 @@ def _mode(call: Refusal, match: re.Match[str]) -> Explanation:
 
 
 def _no_mode(call: Refusal, match: re.Match[str]) -> Explanation:
-    plain = f"padding_mode={_text(call.given.get('padding_mode', ''))} is no way of padding that torch knows."
+    plain = f"padding_mode={text(call.given.get('padding_mode', ''))} is no way of padding that torch knows."
     return Explanation(
-        plain, "padding_mode", *_use(call, *({"padding_mode": mode} for mode in _MODES))
+        plain, "padding_mode", *use(call, *({"padding_mode": mode} for mode in _MODES))
     )
 
 
@@ -994,12 +752,12 @@ def _beyond_the_input(call: Refusal, match: re.Match[str]) -> Explanation | None
     most = tuple(max(0, size - less) for size in call.size)
     why = "leaves the border value out" if less else "goes round x once"
     plain = (
-        f'padding_mode="{mode}" {why}, so padding can be {_text(most)} at most for x of size '
-        f"{_by(call.size)}, not {_text(call.each('padding'))}."
+        f'padding_mode="{mode}" {why}, so padding can be {text(most)} at most for x of size '
+        f"{by(call.size)}, not {text(call.each('padding'))}."
     )
     fitting = tuple(map(min, call.each("padding"), most))
     return Explanation(
-        plain, "padding", *_use(call, {"padding": fitting}, {"padding_mode": "zeros"})
+        plain, "padding", *use(call, {"padding": fitting}, {"padding_mode": "zeros"})
     )
 
 
@@ -1025,7 +783,7 @@ def _no_such_argument(call: Refusal, name: str) -> Explanation:
     meant = get_close_matches(name, order, 1)
     if not meant or name not in call.given:
         return Explanation(plain, name, f"Leave it out. The arguments are {', '.join(order)}.")
-    return Explanation(plain, name, *_use(call, {meant[0]: call.given[name]}))
+    return Explanation(plain, name, *use(call, {meant[0]: call.given[name]}))
 
 
 def _arguments(call: Refusal) -> list[str]:
@@ -1036,11 +794,11 @@ def _arguments(call: Refusal) -> list[str]:
 def _size_of_a_function(call: Refusal, plain: str) -> Explanation:
     """Return which output_padding picks the output_size that a function was given."""
     least, most = _sizes(call)
-    asked = [_whole(value, 0) for value in _listed(call.given.get("output_size", ()))]
+    asked = [whole(value, 0) for value in listed(call.given.get("output_size", ()))]
     wanted = [*asked * call.dims][-call.dims :] or list(least)
     extra = tuple(max(low, min(high, want)) - low for want, low, high in zip(wanted, least, most))
     plain += " Only a layer's call takes it; here output_padding picks the size."
-    return Explanation(plain, "output_size", *_use(call, {"output_padding": extra}))
+    return Explanation(plain, "output_size", *use(call, {"output_padding": extra}))
 
 
 def _missing(call: Refusal, match: re.Match[str]) -> Explanation:

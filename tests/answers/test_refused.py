@@ -19,7 +19,8 @@ from torch.nn import functional as F
 
 from convt_trace.__main__ import main
 from convt_trace.answers.advice import FUNCTION, MODULE
-from convt_trace.answers.refused import _REFUSALS, Explanation, Refusal, explained
+from convt_trace.answers.refusal import Explanation, Refusal
+from convt_trace.answers.refused import _REFUSALS, explained
 from convt_trace.snippet import SnippetError, read_snippet
 
 pytestmark = pytest.mark.filterwarnings("ignore:Complex modules", "ignore:Using padding='same'")
