@@ -219,7 +219,7 @@ def _error(error: SnippetError) -> None:
         _picture(error.attempt, told.what)
     st.markdown(plain(f"{told.plain} {told.fix}"))
     if told.code:
-        st.code(told.code, language="python")
+        st.code(told.code, language="python", wrap_lines=True)
 
 
 def _picture(tried: Attempt, offending: str) -> None:
