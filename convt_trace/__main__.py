@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import io
 import json
-import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from convt_trace.answers import transposed as words
-from convt_trace.answers.advice import Call as Refusal
-from convt_trace.answers.advice import Explanation, explain_error, unbatched_warning
+from convt_trace.answers.advice import unbatched_warning, warnings_of
 from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
-from convt_trace.answers.positional import warnings_of
+from convt_trace.answers.refused import explained
 from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import Ints
@@ -27,14 +24,7 @@ from convt_trace.links.packed import Unreadable
 from convt_trace.links.settings import PRESETS
 from convt_trace.player.page import ExportError, to_html
 from convt_trace.player.scene import build, read_message
-from convt_trace.snippet import LIMITS, Attempt, Call, Reading, SnippetError, read_snippet
-from convt_trace.snippet.clean import parse
-
-_CONSTRUCTOR = (
-    "in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding", "groups",
-    "bias", "dilation",
-)  # fmt: skip
-_PARAMETERS = ("stride", "padding", "output_padding", "dilation", "groups")
+from convt_trace.snippet import Call, Reading, SnippetError, read_snippet
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -116,14 +106,23 @@ def _explain(file: str, cell: Ints | None, as_json: bool) -> int:
         error, reading = raised, raised.reading
     missing = "" if cell is None else _not_there(reading, cell)
     if as_json:
-        print(json.dumps((error or reading).to_json()))
+        print(json.dumps(_as_json(reading, error)))
     elif text := answer(reading, source, cell):
         print(text)
     if missing:
         print(missing, file=sys.stderr)
     if error is not None:
-        print(trouble(error, source), file=sys.stderr)
+        print(trouble(error), file=sys.stderr)
     return 2 if error is not None or missing else 0
+
+
+def _as_json(reading: Reading, error: SnippetError | None) -> dict[str, Any]:
+    """Return a reading as plain lists and dicts; with an error, what it means, if that is known."""
+    if error is None:
+        return reading.to_json()
+    written, told = error.to_json(), explained(error)
+    written["error"]["explanation"] = told and told.to_json()
+    return written
 
 
 def answer(reading: Reading, source: str = "", cell: Ints | None = None) -> str:
@@ -242,91 +241,13 @@ def _block(text: str) -> str:
 # -- what went wrong ----------------------------------------------------------------------------
 
 
-def trouble(error: SnippetError, source: str) -> str:
+def trouble(error: SnippetError) -> str:
     """Return an error, what it means in plain words, and the smallest change that helps."""
-    told = _explained(error, source)
+    told = explained(error)
     if told is None:
         return f"{error}\n{error.hint}".rstrip()
-    return f"{error}\n{told.plain} {told.fix}".rstrip() + (
-        f"\n\n{_block(told.code)}" if told.code else ""
-    )
-
-
-def _explained(error: SnippetError, source: str) -> Explanation | None:
-    """Return a transposed convolution's error in plain words; None for what is not one."""
-    attempt = error.attempt
-    if error.type in ("Refused", "NothingToExplain", "SyntaxError"):
-        return None
-    if attempt is not None:
-        if not attempt.op.startswith("conv_transpose"):
-            return None
-        told = explain_error(error.message, _refusal(attempt, error, source))
-        return told if told.fix else None
-    made = _constructed(error, source)
-    told = explain_error(error.message, made)
-    # Without a convolution, what is said of tensors and channels may be another function's.
-    elsewhere = ("x", "weight", "bias", *(["groups"] if made is None else []))
-    return told if told.fix and told.what not in elsewhere else None
-
-
-def _refusal(attempt: Attempt, error: SnippetError, source: str) -> Refusal:
-    """Return what is known of a transposed convolution that did not run."""
-    line = "".join(source.splitlines()[: error.lineno or 0][-1:])
-    layer = "conv_transpose" not in line
-    kernel = (attempt.weight_shape or ())[2:]
-    return Refusal(
-        dims=int(attempt.op[-2]),
-        x=attempt.input_shape,
-        weight=attempt.weight_shape,
-        bias=attempt.bias_shape,
-        kernel_size=_shortest(kernel) if layer and kernel else None,
-        layer=layer,
-        **{
-            name: _shortest(value)
-            for name, value in attempt.parameters.items()
-            if name in _PARAMETERS and _is_plain(value)
-        },
-    )
-
-
-def _is_plain(value: object) -> bool:
-    each = value if isinstance(value, tuple) else (value,)
-    return isinstance(value, str) or all(isinstance(one, int) for one in each)
-
-
-def _shortest(value: Any) -> Any:
-    """Return one number for a tuple of equal ones."""
-    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
-
-
-def _constructed(error: SnippetError, source: str) -> Refusal | None:
-    """Return the transposed layer that the line in question builds, if its arguments are literals."""
-    for name, node in _calls(source):
-        if not name.startswith("Conv") or not (
-            node.lineno <= (error.lineno or 0) <= (node.end_lineno or node.lineno)
-        ):
-            continue
-        written = dict(zip(_CONSTRUCTOR, node.args))
-        written |= {one.arg: one.value for one in node.keywords if one.arg in _CONSTRUCTOR}
-        try:
-            given = {key: ast.literal_eval(one) for key, one in written.items() if key != "bias"}
-        except (ValueError, TypeError):
-            return None
-        return Refusal(dims=int(name[-2]), layer=True, **given)
-    return None
-
-
-def _calls(source: str) -> Iterator[tuple[str, ast.Call]]:
-    """Yield the calls of transposed convolutions that a text writes down, and their names."""
-    try:
-        tree, _ = parse(source, LIMITS)
-    except SnippetError:
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            if re.fullmatch(r"conv_transpose[123]d|ConvTranspose[123]d", name):
-                yield name, node
+    code = f"\n\n{_block(told.code)}" if told.code else ""
+    return f"{error}\n{told.plain} {told.fix}{code}"
 
 
 # -- export -------------------------------------------------------------------------------------

@@ -16,23 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convt_trace.answers.pasted import PastedError, read_result
 from convt_trace.answers.sums import number
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case, trace
 from convt_trace.engine.layer import Ints, reach, span
 from convt_trace.engine.reference import torch_output
-
-__all__ = [
-    "READINGS",
-    "Diagnosis",
-    "Match",
-    "PastedError",
-    "Plan",
-    "Reading",
-    "misread",
-    "read_result",
-]
 
 #: Pairs of readings are tried up to this many MACs.
 _MOST_MACS_IN_PAIRS = 2**20
@@ -358,7 +346,7 @@ READINGS: tuple[Reading, ...] = (
         "Here stride is the distance between the stamps of neighbouring inputs; the output grows by it.",
     ),
     Reading(
-        "stride read as a step: every stride-th cell kept", "stride", stride_subsamples,
+        "stride read as a step: every stride-th cell taken", "stride", stride_subsamples,
         "Here stride is the distance between the stamps of neighbouring inputs; no cell is left out.",
     ),
     Reading(
@@ -663,7 +651,7 @@ class _Looking:
     def closest(self) -> Match | None:
         """Return the reading whose shape is nearest, and of those the one whose numbers are.
 
-        A reading that makes no difference for this case is none.
+        Readings that change nothing here are skipped.
         """
         ranked = []
         for reading in READINGS:
@@ -752,7 +740,7 @@ def _said(
     elif kind == "rearranged":
         text = (
             f"Your numbers are torch's, {order}: yours have shape {yours.shape}, torch's {theirs.shape}. "
-            "A reshape or a transpose came in between; the layer was read rightly."
+            "A reshape or a transpose came in between; the layer was read correctly."
         )
     elif kind == "misread":
         text = " ".join(

@@ -60,7 +60,7 @@ def conv_short_answer(
     """
     conv = _Conv.of(x, weight, bias, stride, padding, dilation, groups, output)
     if not prod(conv.shape):
-        return f"The output has shape {conv.shape[conv.unbatched :]}: it holds no number."
+        return f"The output has shape {conv.shape[conv.unbatched :]}: it holds no numbers."
     if (
         prod(conv.shape) > _MOST_CELLS
         or prod(conv.shape) * prod(conv.weight.shape[1:]) > _MOST_MACS
@@ -112,7 +112,7 @@ def conv_cell_answer(
     if len(cell) != len(conv.shape) or any(
         not 0 <= place < size for place, size in zip(cell, conv.shape)
     ):
-        raise IndexError(f"cell {cell} is outside of the output, whose shape is {conv.shape}")
+        raise IndexError(f"cell {cell} is outside the output, whose shape is {conv.shape}")
     its_sum = conv.sum(cell)
     sign = "=" if is_exact(its_sum.total, its_sum.dtype) else "≈"
     name = ",".join(map(str, cell[conv.unbatched :]))
@@ -155,8 +155,8 @@ class _Conv:
         shape = (len(x), len(weight), *size)
         if x.shape[1] != weight.shape[1] * groups or min(size, default=0) < 1:
             raise ValueError(
-                f"x of shape {x.shape} and weight of shape {weight.shape} with groups={groups} make "
-                "no convolution: weight is (C_out, C_in/groups, *K), and K has to fit into x."
+                f"x of shape {x.shape} and weight of shape {weight.shape} with groups={groups} do "
+                "not go together: weight is (C_out, C_in/groups, *K), and K has to fit into x."
             )
         given = None if output is None else as_array(output, "output").reshape(shape)
         array = None if bias is None else as_array(bias, "bias", like=weight.dtype)
@@ -224,7 +224,7 @@ class _Conv:
         facts = [f"{its_sum.terms:,} term{'s' if its_sum.terms != 1 else ''}."]
         beyond = prod(self.weight.shape[1:]) - its_sum.terms
         if beyond:
-            facts.append(f"{beyond:,} more stand on padding, which is zeros here.")
+            facts.append(f"{beyond:,} more fall on padding, which is zeros here.")
         if self.bias is not None:
             facts.append(
                 f"The bias of channel {cell[1]}, {number(self.bias[cell[1]])}, is added once."

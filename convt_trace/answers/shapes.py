@@ -14,20 +14,22 @@ _BOX, _HIGH, _LEFT, _ROW = 78, 34, 62, 70
 _MARK, _INK = "#d6277f", "#808894"
 
 
-def axis_names(tensor: str, ndim: int, dims: int) -> tuple[str, ...]:
+def axis_names(tensor: str, ndim: int, op: str) -> tuple[str, ...]:
     """Return what the axes of a call's tensor are.
 
-    >>> axis_names("x", 3, 1), axis_names("x", 2, 1)
+    >>> axis_names("x", 3, "conv1d"), axis_names("x", 2, "conv1d")
     (('N', 'C_in', 'L'), ('C_in', 'L'))
-    >>> axis_names("weight", 4, 2)
-    ('C_in', 'C_out/groups', 'K_H', 'K_W')
+    >>> axis_names("weight", 4, "conv_transpose2d"), axis_names("weight", 3, "conv1d")
+    (('C_in', 'C_out/groups', 'K_H', 'K_W'), ('C_out', 'C_in/groups', 'K_L'))
     """
+    dims = int(op[-2])
     space = _SPACE[dims]
     names: tuple[str, ...] = ("C_out",)
     if tensor == "x":
         names = ("N", "C_in", *space) if ndim == dims + 2 else ("C_in", *space)
     elif tensor == "weight":
-        names = ("C_in", "C_out/groups", *(f"K_{axis}" for axis in space))
+        channels = ("C_in", "C_out") if op.startswith("conv_transpose") else ("C_out", "C_in")
+        names = (channels[0], f"{channels[1]}/groups", *(f"K_{axis}" for axis in space))
     # A tensor of a wrong number of axes has no names for them.
     return names if len(names) == ndim else ("",) * ndim
 
@@ -36,7 +38,7 @@ def picture(
     shapes: Mapping[str, Sequence[int] | None],
     parameters: Mapping[str, Any],
     offending: str,
-    dims: int,
+    op: str,
 ) -> str:
     """Return the shapes of a call as an SVG picture.
 
@@ -47,18 +49,18 @@ def picture(
         The other arguments; those that torch's defaults say are left out, unless they offend.
     offending : str
         The tensor or parameter to mark.
-    dims : int
-        Spatial dimensions of the function that was called.
+    op : str
+        The function that was called: "conv_transpose2d" and so on.
 
     Examples
     --------
-    >>> drawn = picture({"x": (1, 5, 3), "weight": (4, 2, 3)}, {}, "x", 1)
+    >>> drawn = picture({"x": (1, 5, 3), "weight": (4, 2, 3)}, {}, "x", "conv1d")
     >>> drawn.count("<rect"), 'aria-label="x (1, 5, 3), weight (4, 2, 3): look at x"' in drawn
     (6, True)
     """
     known = {name: tuple(shape) for name, shape in shapes.items() if shape is not None}
     rows = [
-        _tensor(name, shape, place, name == offending, dims)
+        _tensor(name, shape, place, name == offending, op)
         for place, (name, shape) in enumerate(known.items())
     ]
     said = {
@@ -94,11 +96,11 @@ def _worth(name: str, value: Any, offending: str) -> bool:
     return name == offending or any(number != default for number in numbers)
 
 
-def _tensor(name: str, shape: tuple[int, ...], place: int, marked: bool, dims: int) -> str:
+def _tensor(name: str, shape: tuple[int, ...], place: int, marked: bool, op: str) -> str:
     top = _ROW * place + 24
     ink = _MARK if marked else _INK
     parts = [f'<text x="0" y="{top + 23}" font-weight="600" fill="{ink}">{name}</text>']
-    for axis, (title, size) in enumerate(zip(axis_names(name, len(shape), dims), shape)):
+    for axis, (title, size) in enumerate(zip(axis_names(name, len(shape), op), shape)):
         left = _LEFT + axis * _BOX
         middle = left + _BOX / 2 - 4
         parts.append(

@@ -2,8 +2,7 @@
 
 An answer comes in three sizes: `short_answer` (a line per distinct sum), `cell_answer` (one output
 cell, term by term) and `long_answer` (the whole story, good enough to paste into a forum). A plain
-convolution gets its own in `convt_trace.words_conv`; what to say about errors and easily mistaken
-arguments is in `convt_trace.advice`.
+convolution gets its own in `convt_trace.answers.plain`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from convt_trace.answers.advice import (
-    Explanation,
-    explain_error,
-    padding_word_warning,
-    positional_warning,
-    unbatched_warning,
-)
 from convt_trace.answers.sums import (
     MOST_LINES,
     MOST_TERMS,
@@ -36,20 +28,6 @@ from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints, Layer, channel_ranges
 from convt_trace.engine.reference import Verdict, compare, torch_output
 from convt_trace.engine.trace import Mac, Macs
-
-__all__ = [
-    "Explanation",
-    "cell_answer",
-    "counts",
-    "explain_error",
-    "long_answer",
-    "padding_word_warning",
-    "positional_warning",
-    "short_answer",
-    "size_formula",
-    "unbatched_warning",
-    "weight_rule",
-]
 
 _AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
@@ -146,7 +124,7 @@ def short_answer(case: Case) -> str:
     geometry = case.geometry
     cells = prod(geometry.output_shape)
     if not cells:
-        return f"The output has shape {_shape(case)}: it holds no number."
+        return f"The output has shape {_shape(case)}: it holds no numbers."
     if cells > _MOST_CELLS or geometry.kept_macs > _MOST_MACS:
         return (
             f"{line([_name(case, _fullest(case))], _sum(case, _fullest(case)))}\n\n{_pattern(case)}"
@@ -291,7 +269,7 @@ def cell_answer(
     if kept:
         facts += [_bias_words(case, macs, c), _torch_words(case, cell, total, torch_result)]
     else:
-        facts.append("Padding crops this cell: the sum is formed, and is no part of the output.")
+        facts.append("Padding crops this cell: the sum is computed but is not part of the output.")
     head = f"**`y[{_index(case, cell)}] {_sign(total, case)} {number(total)}`**"
     if not kept:
         head = f"**Cropped: canvas cell at output position {_position(pos)}**"
@@ -377,7 +355,7 @@ def _count(case: Case, macs: Macs) -> str:
         return text
     return (
         f"{text} {missing:,} of the {taps:,} weights of this output channel meet no input value here: "
-        "they stand on the zeros between inputs (stride) or beyond the border."
+        "they fall on the zeros between input values (stride) or outside the border."
     )
 
 
@@ -452,7 +430,7 @@ def long_answer(case: Case, cell: Ints | None = None, verdict: Verdict | None = 
         f"**The weight.** {_weight(case)}",
         f"**Padding.** {_padding(case)}",
         f"**Output size.**\n\n$$\n{size_formula(case)}\n$$",
-        f"**The kernel stands backwards.** {_flip(case)}",
+        f"**The kernel is flipped.** {_flip(case)}",
         f"**The sums.**\n\n{short_answer(case)}",
     ]
     if cell is not None:
@@ -487,7 +465,7 @@ def _weight(case: Case) -> str:
     if layer.groups == 1:
         return f"{first} groups=1: every output channel reads every input channel."
     depthwise = (
-        " With groups=in_channels every channel keeps to itself (depthwise)."
+        " With groups=in_channels every input channel is a group of its own (depthwise)."
         if layer.groups == layer.in_channels
         else ""
     )
@@ -528,7 +506,7 @@ def _padding(case: Case) -> str:
         f"padding={_short(layer.padding)} crops: the stamps fill {_by(uncropped)} cells, and "
         f"{_short(layer.padding)} {'are' if max(layer.padding) > 1 else 'is'} cut off at each end."
         if any(layer.padding)
-        else f"padding=0 crops nothing: all {_by(uncropped)} cells that the stamps fill are kept."
+        else f"padding=0 crops nothing: all {_by(uncropped)} cells that the stamps fill are in the output."
     )
     gather = (
         " Seen as a convolution of the input (with zeros between its values if stride > 1), the border "
@@ -565,7 +543,7 @@ def _extra(case: Case) -> str:
         else f"stamps reach {_short(tuple(reached))} of them, the rest hold the bias alone"
     )
     return (
-        f" output_padding={_short(layer.output_padding)} keeps that many cells more at the end; it is "
+        f" output_padding={_short(layer.output_padding)} adds that many cells at the end; it is "
         f"not a strip of zeros: {cells}."
     )
 
@@ -583,10 +561,10 @@ def _flip(case: Case) -> str:
         "A transposed convolution is the gradient of a convolution with respect to its input: each "
         "input value stamps the kernel, as it is, at `i*stride - padding`. Seen from one output cell "
         "the later input values come with the earlier taps (`o = i*stride - padding + k*dilation`: "
-        "as i grows, k shrinks), so beside the input the kernel reads backwards."
+        "as i grows, k shrinks), so along the input the kernel is read backwards."
     )
     if max(case.layer.kernel_size) == 1:
-        return f"{why} Here it has a single tap, and nothing to turn round."
+        return f"{why} Here it has a single tap, so there is nothing to flip."
     if case.dims > 1 or case.weight.shape[-1] > 12:
         return why
     kernel = case.weight[0, 0]

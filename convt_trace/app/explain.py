@@ -11,16 +11,15 @@ from uuid import uuid4
 
 import streamlit as st
 
-from convt_trace.answers.advice import Call as Refusal
-from convt_trace.answers.advice import explain_error
-from convt_trace.answers.positional import warnings_of
+from convt_trace.answers.advice import warnings_of
+from convt_trace.answers.refused import explained
 from convt_trace.answers.shapes import described, picture
 from convt_trace.app import address, answers, shell, uncalled
 from convt_trace.app.editor.mount import Load, Mark, editor
 from convt_trace.app.gallery import EXAMPLES, name_of
 from convt_trace.app.markdown import code, plain
 from convt_trace.app.readings import Result, readings, warm_up
-from convt_trace.snippet import LIMITS, Call, Run, SnippetError
+from convt_trace.snippet import LIMITS, Attempt, Call, Run, SnippetError
 
 #: More calls than this are chosen from a list; as tabs they could not be told apart.
 _MOST_TABS = 12
@@ -173,7 +172,7 @@ def _found(state: State, result: Result) -> None:
     """Say what the text did: its error, what it printed, what was passed over, what it defines."""
     reading = result.reading
     if result.error is not None and not (reading.definitions and _is_nothing(result.error)):
-        _error(result.error, state.source or "", reading.calls)
+        _error(result.error)
         if result.out_of_time:
             st.caption("The server may be busy: Explain tries again.")
     for line, warning in warnings_of(state.source or ""):
@@ -203,7 +202,7 @@ def _is_nothing(error: SnippetError) -> bool:
     return error.type == "NothingToExplain"
 
 
-def _error(error: SnippetError, source: str, calls: Sequence[Call]) -> None:
+def _error(error: SnippetError) -> None:
     """Show torch's message, then what it means and the smallest change that makes it run."""
     where = f"**Line {error.lineno}.** " if error.lineno else ""
     if error.type in ("Refused", "NothingToExplain"):
@@ -211,42 +210,23 @@ def _error(error: SnippetError, source: str, calls: Sequence[Call]) -> None:
         text = f"{where}{lead}{plain(error.message)}."
         st.warning(f"{text} {plain(error.hint)}".strip(), icon=":material/block:")
         return
-    told = explain_error(error.message, _refusal(error, source, calls))
-    known = told.what != "" or told.fix != ""
-    words = f"{told.plain} {told.fix}" if known else error.hint
     st.error(f"{where}{code(f'{error.type}: {error.message}')}", icon=":material/error:")
-    tried = error.attempt
-    if tried is not None and told.what:
-        shapes = {"x": tried.input_shape, "weight": tried.weight_shape, "bias": tried.bias_shape}
-        st.image(
-            picture(shapes, tried.parameters, told.what, int(tried.op[-2])),
-            alt=described(shapes, told.what),
-        )
-    if words.strip():
-        st.markdown(plain(words))
-    if known and told.code:
-        st.code(told.code, language="python")
+    told = explained(error)
+    if told is None:
+        st.markdown(plain(error.hint))
+        return
+    if error.attempt is not None and error.attempt.weight_shape is not None:
+        _picture(error.attempt, told.what)
+    st.markdown(plain(f"{told.plain} {told.fix}"))
+    if told.code:
+        st.code(told.code, language="python", wrap_lines=True)
 
 
-def _refusal(error: SnippetError, source: str, calls: Sequence[Call]) -> Refusal:
-    """Return what is known of the call that torch refused: a layer that ran before is known."""
-    lines = source.splitlines()
-    line = error.lineno or 0
-    layer = not (0 < line <= len(lines) and "conv_transpose" in lines[line - 1])
-    same = (one for one in calls if one.transposed and str([*one.weight.shape]) in error.message)
-    before = next(same, None)
-    if before is None or not layer:
-        return Refusal(layer=layer)
-    return Refusal(
-        dims=before.dims,
-        weight=before.weight.shape,
-        bias=None if before.bias is None else before.bias.shape,
-        stride=before.stride,
-        padding=before.padding,
-        output_padding=before.output_padding,
-        dilation=before.dilation,
-        groups=before.groups,
-        layer=True,
+def _picture(tried: Attempt, offending: str) -> None:
+    """Draw the shapes of a call that torch refused."""
+    shapes = {"x": tried.input_shape, "weight": tried.weight_shape, "bias": tried.bias_shape}
+    st.image(
+        picture(shapes, tried.parameters, offending, tried.op), alt=described(shapes, offending)
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from convt_trace.snippet import values
 from convt_trace.snippet.bounds import handed, itemsize_of, shape_of, size_of, tensors_in
 from convt_trace.snippet.classes import bound, set_property
 from convt_trace.snippet.errors import Refused
+from convt_trace.snippet.recording import ORDER
 from convt_trace.snippet.torch_names import grown, padded, patches, pool
 from convt_trace.snippet.values import Action, Args, Kwargs, names_in
 
@@ -103,8 +105,9 @@ def make_layer(reader: Reader, cls: type[nn.Module], args: Args, kwargs: Kwargs)
         _fill(reader, made, args, kwargs)
         return made
     args, kwargs = _layer_arguments(reader, cls, args, kwargs)
-    _measure(reader, cls, args, kwargs)
-    return cls(*args, **kwargs)
+    with _tried(reader, cls, args, kwargs):
+        _measure(reader, cls, args, kwargs)
+        return cls(*args, **kwargs)
 
 
 def init_base(reader: Reader, made: nn.Module, args: Args, kwargs: Kwargs) -> None:
@@ -118,8 +121,46 @@ def init_base(reader: Reader, made: nn.Module, args: Args, kwargs: Kwargs) -> No
         _fill(reader, made, args, kwargs)
     else:
         args, kwargs = _layer_arguments(reader, cls, args, kwargs)
-        _measure(reader, cls, args, kwargs)
-        cls.__init__(made, *args, **kwargs)
+        with _tried(reader, cls, args, kwargs):
+            _measure(reader, cls, args, kwargs)
+            cls.__init__(made, *args, **kwargs)
+
+
+_CONSTRUCTOR = {
+    False: names_in("in_channels out_channels kernel_size stride padding dilation groups bias padding_mode"),
+    True: names_in("in_channels out_channels kernel_size stride padding output_padding groups bias "
+                   "dilation padding_mode"),
+}  # fmt: skip
+
+
+def _op(cls: type[nn.Module]) -> str:
+    """Return the function that a convolution layer calls: conv_transpose2d of ConvTranspose2d."""
+    return cls.__name__.replace("ConvTranspose", "conv_transpose").replace("Conv", "conv")
+
+
+@contextmanager
+def _tried(reader: Reader, cls: type[nn.Module], args: Args, kwargs: Kwargs) -> Iterator[None]:
+    """Say what a convolution layer's constructor is given, for the error that it may end in."""
+    if not issubclass(cls, CONVOLUTIONS):
+        yield
+        return
+    order = _CONSTRUCTOR["Transpose" in cls.__name__]
+    reader.recorder.tries(reader, _op(cls), {}, {**dict(zip(order, args)), **kwargs})
+    yield
+    reader.recorder.succeeded()
+
+
+def _call_tried(
+    reader: Reader, cls: type[nn.Module], module: Any, args: Args, kwargs: Kwargs
+) -> None:
+    """Say what a convolution layer is called with, for the error that it may end in."""
+    transposed = "Transpose" in cls.__name__
+    layer = {name: getattr(module, name, None) for name in _CONSTRUCTOR[transposed]}
+    given = dict(zip(("input", "output_size"), args)) | kwargs
+    given |= {name: getattr(module, name, None) for name in ("weight", "bias")}
+    given |= {name: layer[name] for name in ORDER[transposed] if name in layer and name != "bias"}
+    layer["bias"] = layer["bias"] is not None
+    reader.recorder.tries(reader, _op(cls), given, layer)
 
 
 _HOLDERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
@@ -264,6 +305,7 @@ def call_base(reader: Reader, module: nn.Module, args: Args, kwargs: Kwargs) -> 
     args = tuple(handed(reader, one) for one in args)
     kwargs = {name: handed(reader, one) for name, one in kwargs.items()}
     if issubclass(cls, CONVOLUTIONS):
+        _call_tried(reader, cls, module, args, kwargs)
         with reader.recorder.watch(reader, f"nn.{cls.__name__}"):
             return _run(module, args, kwargs)
     _bound_layer(reader, module, args, kwargs)

@@ -89,6 +89,7 @@ def _convolution(function: Any, op: str, path: str) -> Action:
         args = tuple(handed(reader, one) for one in args)
         kwargs = {name: handed(reader, one) for name, one in kwargs.items()}
         given = arguments(op, args, kwargs)
+        reader.recorder.tries(reader, op, given)
         return reader.recorder.call(reader, op, path, lambda: function(*args, **kwargs), given)
 
     return act

@@ -131,7 +131,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A convolution that was called and did not run: what a picture of the mistake needs.
+    """A convolution that was called, or a layer that was built, and did not run.
 
     Attributes
     ----------
@@ -142,7 +142,12 @@ class Attempt:
     input_shape, weight_shape, bias_shape : tuple of int or None
         None where no tensor was given.
     parameters : dict
-        The other arguments as they were given.
+        The other arguments of torch's function as they were given: numbers, words, None, and tuples
+        of these. Of a layer's call also its ``output_size``.
+    dtypes : dict
+        The dtypes of "input", "weight" and "bias", such as "float32".
+    layer : dict or None
+        The arguments of the layer's constructor; None where a function was called.
     """
 
     op: str
@@ -151,6 +156,8 @@ class Attempt:
     weight_shape: Ints | None
     bias_shape: Ints | None
     parameters: dict[str, Any]
+    dtypes: dict[str, str] = field(default_factory=dict)
+    layer: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,8 @@ class Builder:
             if Note(*rest) not in self._notes:
                 self._notes.append(Note(*rest))
         elif kind == "at":
-            self.at = rest[0]
-            self._trying = True
+            self.at = rest[0] or self.at
+            self._trying = rest[0] is not None
         elif kind == "random":
             self._random = set(rest[0])
         elif kind == "definitions":
@@ -166,6 +166,26 @@ class Recorder:
 
     # -- convolutions -----------------------------------------------------------------------------
 
+    def tries(
+        self, reader: Reader, op: str, given: dict[str, Any], layer: dict[str, Any] | None = None
+    ) -> None:
+        """Say which convolution is tried next, for the error that it may end in.
+
+        Parameters
+        ----------
+        reader : Reader
+        op : str
+        given : dict
+            The arguments of torch's function; none where a layer is built.
+        layer : dict, optional
+            The arguments of the layer's constructor.
+        """
+        self.send(("at", _attempted(op, given, layer, reader.where)))
+
+    def succeeded(self) -> None:
+        """Say that what was tried worked."""
+        self.send(("at", None))
+
     @contextmanager
     def watch(self, reader: Reader, origin: str) -> Iterator[None]:
         """Bound and record the convolutions that torch runs inside."""
@@ -181,7 +201,6 @@ class Recorder:
         given: dict[str, Any],
     ) -> torch.Tensor:
         """Bound, run and record one convolution."""
-        self.send(("at", _attempted(op, given, reader.where)))
         check(self.budget, op, given)
         self.budget.clock()
         output = run()
@@ -325,20 +344,60 @@ class Recorder:
         )
 
 
-def _attempted(op: str, given: dict[str, Any], stack: tuple[int, ...]) -> Attempt:
+def _attempted(
+    op: str, given: dict[str, Any], layer: dict[str, Any] | None, stack: tuple[int, ...]
+) -> Attempt:
     """Describe a convolution that is about to run, whatever its arguments are."""
+    tensors = {
+        name: value
+        for name in ("input", "weight", "bias")
+        if isinstance(value := given.get(name), torch.Tensor)
+    }
 
     def shape(name: str) -> tuple[int, ...] | None:
-        one = given.get(name)
-        return tuple(one.shape) if isinstance(one, torch.Tensor) else None
+        return tuple(tensors[name].shape) if name in tensors else None
 
-    plain = (int, str)
-    parameters = {
-        name: tuple(one) if isinstance(one, list) else one
-        for name, one in given.items()
-        if isinstance(one, plain) or (isinstance(one, (tuple, list)) and len(one) < 4)
-    }
-    return Attempt(op, stack, shape("input"), shape("weight"), shape("bias"), parameters)
+    return Attempt(
+        op,
+        stack,
+        shape("input"),
+        shape("weight"),
+        shape("bias"),
+        _plain({name: value for name, value in given.items() if name not in tensors}),
+        {name: str(value.dtype).removeprefix("torch.") for name, value in tensors.items()},
+        None if layer is None else _plain(layer),
+    )
+
+
+#: Longer tuples and words are not sent: no argument of a convolution is.
+_MOST_VALUES, _MOST_CHARS = 8, 80
+
+
+def _plain(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that are numbers, words, None, or flat tuples of these."""
+    plain = {}
+    for name, value in given.items():
+        try:
+            plain[name] = _plain_value(value)
+        except TypeError:
+            continue
+    return plain
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, (tuple, list)) and len(value) <= _MOST_VALUES:
+        return tuple(map(_number, value))
+    return _number(value)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and value.dim() == 0):
+        value = value.item()
+    if value is None or isinstance(value, (int, float)):
+        return value
+    if isinstance(value, str) and len(value) <= _MOST_CHARS:
+        return value
+    raise TypeError
 
 
 def _digest(tensor: torch.Tensor) -> bytes:
@@ -365,7 +424,8 @@ def _per_dimension(value: Any, dims: int, given: dict[str, Any]) -> tuple[int, .
     return numbers * dims if len(numbers) == 1 else numbers
 
 
-_ORDER = {
+#: The order of the arguments of torch's functions, by whether they are transposed.
+ORDER = {
     False: ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
     True: ("input", "weight", "bias", *DEFAULTS),
 }
@@ -400,7 +460,7 @@ class _Watch(TorchFunctionMode):
 
 def arguments(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of torch's function by name."""
-    order = _ORDER[op.startswith("conv_transpose")]
+    order = ORDER[op.startswith("conv_transpose")]
     return {"bias": None, **DEFAULTS, **dict(zip(order, args)), **kwargs}
 
 

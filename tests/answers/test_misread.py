@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from convt_trace import Case
 from convt_trace.answers import pasted
-from convt_trace.answers.misread import READINGS, PastedError, misread, read_result
+from convt_trace.answers.misread import READINGS, misread
+from convt_trace.answers.pasted import PastedError, read_result
 from convt_trace.links.settings import PRESETS, QUESTION
 
 BY_NAME = {reading.apply.__name__: reading for reading in READINGS}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from snippet import real
 
-from convt_trace.answers.positional import warnings_of
+from convt_trace.answers.advice import warnings_of
 from convt_trace.app.gallery import EXAMPLES
 from convt_trace.links.link import LinkError, from_link, to_link
 from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet

@@ -173,7 +173,7 @@ def test_an_error_marks_its_line_and_keeps_text_and_answers(page: Page) -> None:
     source = EXAMPLES["channels"].source + "# mine\n"
     explain(page, source)
     expect(page.get_by_text("expected input[1, 8, 10, 10] to have 16 channels")).to_be_visible()
-    expect(page.get_by_text("The layer takes 16 input channels")).to_be_visible()
+    expect(page.get_by_text("takes 16 input channels")).to_be_visible()
     shapes = page.get_by_role("img", name="x (1, 8, 10, 10)")
     expect(shapes).to_have_attribute("alt", re.compile("weight .*: look at x$"))
     assert shapes.evaluate("picture => picture.complete && picture.naturalWidth > 200")
