@@ -8,27 +8,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from convt_trace.engine.layer import Ints
-
-_AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
-
-#: The arguments of conv_transposeNd and of ConvTransposeNd, in torch's order. A plain convolution has
-#: no output_padding, and dilation before groups.
-FUNCTION = (
-    "input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation",
-)  # fmt: skip
-MODULE = (
-    "in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding", "groups",
-    "bias", "dilation", "padding_mode",
-)  # fmt: skip
-DEFAULTS: Mapping[str, Any] = {
-    "stride": 1, "padding": 0, "output_padding": 0, "dilation": 1, "groups": 1,
-    "padding_mode": "zeros",
-}  # fmt: skip
-
+from convt_trace.engine.layer import FUNCTION, MODULE, Ints
+from convt_trace.engine.text import AXES, axes, by, shortest
 
 # -- groups and dilation by position ------------------------------------------------------------
 
@@ -186,9 +170,9 @@ def same_padding(kernel_size: Ints, stride: Ints, dilation: Ints) -> tuple[Ints,
 def _same(kernel_size: Ints, stride: Ints, dilation: Ints) -> str:
     padding, extra, total = same_padding(kernel_size, stride, dilation)
     start = 'padding="same" does not exist for a transposed convolution. For an output of input * '
-    start += f"stride, as TensorFlow gives it, crop {_short(total)} in all: "
-    keywords = f"padding={_short(padding)}"
-    keywords += f", output_padding={_short(extra)}" if any(extra) else ""
+    start += f"stride, as TensorFlow gives it, crop {shortest(total)} in all: "
+    keywords = f"padding={shortest(padding)}"
+    keywords += f", output_padding={shortest(extra)}" if any(extra) else ""
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
         return f"{start}use padding=0 and keep {_kept(total, stride)}."
     if not any(crop % 2 for crop in total):
@@ -200,7 +184,7 @@ def _same(kernel_size: Ints, stride: Ints, dilation: Ints) -> str:
 
 
 def _kept(total: Ints, stride: Ints) -> str:
-    names = _AXES[len(stride)].split(", ")
+    names = AXES[len(stride)]
     parts = [f"{t // 2}:{t // 2} + {s}*{name}" for t, s, name in zip(total, stride, names)]
     return f"y[..., {', '.join(parts)}]"
 
@@ -234,7 +218,7 @@ def _other_mode(
     sides = tuple(n for along in reversed(wide) for n in (along, along))
     return (
         f'{start}Pad the input yourself, then crop that much more: x = F.pad(x, {sides}, mode="{mode}") '
-        f"and padding={_short(crop)}."
+        f"and padding={shortest(crop)}."
     )
 
 
@@ -251,10 +235,9 @@ def unbatched_warning(x_shape: Sequence[int], dims: int) -> str | None:
     if len(x_shape) != dims + 1:
         return None
     channels, *size = x_shape
-    by = " x ".join(map(str, size))
     first = (
-        f"This input has {dims + 1} axes, so it is read as one unbatched item (C, {_AXES[dims]}): "
-        f"{channels} channel{'s' if channels != 1 else ''} of {by}."
+        f"This input has {dims + 1} axes, so it is read as one unbatched item (C, {axes(dims)}): "
+        f"{channels} channel{'s' if channels != 1 else ''} of {by(size)}."
     )
     shape = (channels, 1, *size)
     if channels == 1:
@@ -262,10 +245,6 @@ def unbatched_warning(x_shape: Sequence[int], dims: int) -> str | None:
     return (
         f"{first} If they are {channels} one-channel items, use x.unsqueeze(1), of shape {shape}."
     )
-
-
-def _short(values: Ints) -> str:
-    return str(values[0]) if len(set(values)) == 1 else str(tuple(values))
 
 
 def _each(value: Any, dims: int) -> Ints:

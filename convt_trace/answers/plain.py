@@ -19,12 +19,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convt_trace.answers.sums import MOST_LINES, MOST_TERMS, Sum, is_exact, line, merged, number
+from convt_trace.answers.sums import (
+    MOST_CELLS,
+    MOST_LINES,
+    MOST_MACS,
+    MOST_TERMS,
+    Sum,
+    is_exact,
+    line,
+    merged,
+    number,
+)
 from convt_trace.engine.arrays import as_array, wide
 from convt_trace.engine.layer import Ints, conv_length, ints, span
-
-_MOST_CELLS = 256
-_MOST_MACS = 2**13
+from convt_trace.engine.text import times
 
 
 def conv_short_answer(
@@ -61,10 +69,7 @@ def conv_short_answer(
     conv = _Conv.of(x, weight, bias, stride, padding, dilation, groups, output)
     if not prod(conv.shape):
         return f"The output has shape {conv.shape[conv.unbatched :]}: it holds no numbers."
-    if (
-        prod(conv.shape) > _MOST_CELLS
-        or prod(conv.shape) * prod(conv.weight.shape[1:]) > _MOST_MACS
-    ):
+    if prod(conv.shape) > MOST_CELLS or prod(conv.shape) * prod(conv.weight.shape[1:]) > MOST_MACS:
         cell = conv.fullest()
         return f"{line([cell[conv.unbatched :]], conv.sum(cell))}\n\n{conv.pattern()}"
     distinct = merged((cell[conv.unbatched :], conv.sum(cell)) for cell in np.ndindex(conv.shape))
@@ -248,13 +253,9 @@ class _Conv:
     def _rule(self) -> str:
         names = [""] if len(self.stride) == 1 else [str(axis) for axis in range(len(self.stride))]
         return ", ".join(
-            f"{_times(f'o{axis}', s)}{f' - {p}' if p else ''} + {_times(f'k{axis}', d)}"
+            f"{times(f'o{axis}', s)}{f' - {p}' if p else ''} + {times(f'k{axis}', d)}"
             for axis, s, p, d in zip(names, self.stride, self.before, self.dilation)
         )
-
-
-def _times(name: str, factor: int) -> str:
-    return name if factor == 1 else f"{name}*{factor}"
 
 
 def _grid(places: list[np.ndarray]) -> list[Ints]:

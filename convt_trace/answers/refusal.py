@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Protocol
 
-from convt_trace.answers.advice import DEFAULTS, MODULE
-from convt_trace.engine.layer import Ints
+from convt_trace.engine.layer import DEFAULTS, MODULE, Ints
+from convt_trace.engine.text import shortest
+
+_DEFAULTS: Mapping[str, Any] = {**DEFAULTS, "padding_mode": "zeros"}
 
 
 class Attempted(Protocol):
@@ -113,7 +115,7 @@ class Refusal:
         """Return what is known of an attempt. A layer's weight may have been replaced: it counts."""
         x, weight, bias = attempt.input_shape, attempt.weight_shape, attempt.bias_shape
         dtypes = {name.replace("input", "x"): held for name, held in attempt.dtypes.items()}
-        given = {**DEFAULTS, **attempt.parameters, **(attempt.layer or {})}
+        given = {**_DEFAULTS, **attempt.parameters, **(attempt.layer or {})}
         letters = given["padding"]
         if isinstance(letters, tuple) and all(isinstance(one, str) for one in letters):
             given["padding"] = "".join(letters)  # the constructor spread the word over its letters
@@ -177,7 +179,7 @@ class Refusal:
 
     def each(self, name: str) -> Ints:
         """Return a parameter as one whole number per dimension, whatever it was given as."""
-        default = DEFAULTS.get(name, 1)
+        default = _DEFAULTS.get(name, 1)
         given = self.given.get(name, default)
         numbers = [whole(value, default) for value in listed(given)] or [default]
         return (*numbers, *numbers[-1:] * self.dims)[: self.dims]
@@ -201,7 +203,7 @@ class Refusal:
         rest = [
             f"{name}={text(given[name])}"
             for name in MODULE[3:]
-            if name in given and _shortest(given[name]) != DEFAULTS.get(name, True)
+            if name in given and shortest(given[name]) != _DEFAULTS.get(name, True)
             and (self.transposed or name != "output_padding")
         ]  # fmt: skip
         return f"layer = nn.{self.name}({', '.join([*sizes, *rest])})"
@@ -245,21 +247,8 @@ def _assigned(name: str, value: Any) -> str:
 
 def text(value: Any, name: str = "") -> str:
     """Return a value as Python: one number for equal ones, but for an output_size, which is a list."""
-    value = value if name == "output_size" else _shortest(value)
+    value = value if name == "output_size" else shortest(value)
     return json.dumps(value) if isinstance(value, str) else str(value)
-
-
-def _shortest(value: Any) -> Any:
-    return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
-
-
-def by(size: Iterable[int]) -> str:
-    """Return sizes as people write them.
-
-    >>> by((3, 4))
-    '3 x 4'
-    """
-    return " x ".join(map(str, size))
 
 
 def count(number: int, noun: str) -> str:

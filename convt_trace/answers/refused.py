@@ -13,21 +13,20 @@ from difflib import get_close_matches
 from math import gcd, prod
 from typing import Any, Protocol
 
-from convt_trace.answers.advice import FUNCTION, MODULE, padding_word_warning, same_padding
+from convt_trace.answers.advice import padding_word_warning, same_padding
 from convt_trace.answers.refusal import (
     Attempted,
     Explanation,
     Refusal,
-    by,
     count,
     listed,
     text,
     use,
     whole,
 )
-from convt_trace.engine.layer import Ints
+from convt_trace.engine.layer import FUNCTION, MODULE, Ints, output_length, span
+from convt_trace.engine.text import axes, by
 
-_AXES = {1: "L", 2: "H, W", 3: "D, H, W"}
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
 
@@ -96,7 +95,7 @@ def _channels(call: Refusal, match: re.Match[str]) -> Explanation | None:
     has = x[-dims - 1]
     plain = f"{_taker(call)} {count(wanted, 'input channel')}, and x of shape {x} has {has}."
     if len(x) == dims + 1 and wanted == 1 and has > 1:
-        plain += f" Without a batch axis x is read as (C, {_AXES[dims]})."
+        plain += f" Without a batch axis x is read as (C, {axes(dims)})."
         return Explanation(
             plain, "x", "Give it a channel axis: x.unsqueeze(1).", "x = x.unsqueeze(1)"
         )
@@ -330,7 +329,7 @@ def _too_large(call: Refusal, match: re.Match[str]) -> Explanation | None:
     padding, dilation = call.each("padding"), call.each("dilation")
     if not call.has_axes or call.x is None or call.weight is None or min(dilation) < 1:
         return None
-    reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, call.kernel))
+    reach = tuple(map(span, call.kernel, dilation))
     padded = tuple(size + 2 * p for size, p in zip(call.size, padding))
     if min(call.size) == 0:
         return _empty(call, match)
@@ -425,8 +424,8 @@ def _output_size(call: Refusal, match: re.Match[str]) -> Explanation | None:
         wanted = asked * dims
     elif len(given) not in (dims, len(call.x or ())):
         plain = (
-            f"output_size is the spatial size ({_AXES[dims]}), or the whole shape "
-            f"({'N, ' if len(call.x or ()) > dims + 1 else ''}C, {_AXES[dims]}); "
+            f"output_size is the spatial size ({axes(dims)}), or the whole shape "
+            f"({'N, ' if len(call.x or ()) > dims + 1 else ''}C, {axes(dims)}); "
             f"{count(len(given), 'number')} {'is' if len(given) == 1 else 'are'} neither."
         )
     else:
@@ -441,7 +440,7 @@ def _output_size(call: Refusal, match: re.Match[str]) -> Explanation | None:
 def _sizes(call: Refusal) -> tuple[Ints, Ints]:
     """Return the smallest and the largest output that output_padding can pick."""
     numbers = zip(call.size, call.kernel, *map(call.each, ("stride", "padding", "dilation")))
-    least = tuple((size - 1) * s - 2 * p + d * (k - 1) + 1 for size, k, s, p, d in numbers)
+    least = tuple(output_length(size, k, s, p, 0, d) for size, k, s, p, d in numbers)
     return least, tuple(size + s - 1 for size, s in zip(least, call.each("stride")))
 
 
@@ -456,7 +455,7 @@ def _input_axes(call: Refusal, match: re.Match[str]) -> Explanation | None:
     ins = call.channels if known else None
     plain = (
         f"x of shape {x} has {len(x)} ax{'is' if len(x) == 1 else 'es'}; {call.name} takes "
-        f"(N, C, {_AXES[dims]}) or, without a batch, (C, {_AXES[dims]})."
+        f"(N, C, {axes(dims)}) or, without a batch, (C, {axes(dims)})."
     )
     told = _more_axes(x, dims, ins) if len(x) < dims + 1 else _fewer_axes(x, dims, ins)
     return Explanation(plain, "x", *told)
@@ -468,7 +467,7 @@ def _more_axes(x: Ints, dims: int, ins: int | None) -> tuple[str, str]:
         return f"Give each of the {x[0]} vectors a position: x[{index}].", f"x = x[{index}]"
     if len(x) == dims and ins in (1, None):
         return "Give it a batch and a channel axis: x[None, None].", "x = x[None, None]"
-    return f"Reshape x to (N, {ins or 'C'}, {_AXES[dims]}).", ""
+    return f"Reshape x to (N, {ins or 'C'}, {axes(dims)}).", ""
 
 
 def _fewer_axes(x: Ints, dims: int, ins: int | None) -> tuple[str, str]:
@@ -482,7 +481,7 @@ def _fewer_axes(x: Ints, dims: int, ins: int | None) -> tuple[str, str]:
     )  # fmt: skip
     if single is not None:
         return f"Drop its axis {single}, of length 1.", f"x = x.squeeze({single})"
-    return f"Reshape x to (N, {ins}, {_AXES[dims]}).", ""
+    return f"Reshape x to (N, {ins}, {axes(dims)}).", ""
 
 
 def _kernel_axes(call: Refusal, match: re.Match[str]) -> Explanation | None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_SPACE = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+from convt_trace.engine.text import AXES
+
 _BOX, _HIGH, _LEFT, _ROW = 78, 34, 62, 70
 #: Both can be read on a light and on a dark page, whose colours a picture does not inherit.
 _MARK, _INK = "#d6277f", "#808894"
@@ -23,7 +24,7 @@ def axis_names(tensor: str, ndim: int, op: str) -> tuple[str, ...]:
     (('C_in', 'C_out/groups', 'K_H', 'K_W'), ('C_out', 'C_in/groups', 'K_L'))
     """
     dims = int(op[-2])
-    space = _SPACE[dims]
+    space = AXES[dims]
     names: tuple[str, ...] = ("C_out",)
     if tensor == "x":
         names = ("N", "C_in", *space) if ndim == dims + 2 else ("C_in", *space)

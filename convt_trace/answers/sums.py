@@ -20,6 +20,8 @@ MOST_TERMS = 24
 #: Distinct sums that get a line of their own, and slices named on one line.
 MOST_LINES = 8
 MOST_SLICES = 4
+#: A larger output, or more MACs that land in it, and only some cells are written out.
+MOST_CELLS, MOST_MACS = 256, 2**13
 
 
 def number(value: Any) -> str:

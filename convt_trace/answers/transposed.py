@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from convt_trace.answers.sums import (
+    MOST_CELLS,
     MOST_LINES,
+    MOST_MACS,
     MOST_TERMS,
     Sum,
     is_exact,
@@ -27,13 +29,9 @@ from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints, Layer, channel_ranges
 from convt_trace.engine.reference import Verdict, compare, torch_output
+from convt_trace.engine.text import AXES, axes, by, shortest, times
 from convt_trace.engine.trace import Mac, Macs
 
-_AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
-
-#: A larger output, or more MACs that land in it, and only some cells are written out.
-_MOST_CELLS = 256
-_MOST_MACS = 2**13
 #: Groups that the block table lists before it skips to the last.
 _MOST_GROUPS = 4
 
@@ -54,7 +52,7 @@ def size_formula(case: Case) -> str:
     >>> print(formula.splitlines()[2])
     L_{out} &= (3-1)\cdot1 - 2\cdot2 + 1\cdot(3-1) + 0 + 1 = 1
     """
-    names = _AXES[case.dims]
+    names = AXES[case.dims]
     rows = [
         f"{names[0]}_{{out}} &= ({names[0]}_{{in}}-1)\\cdot\\text{{stride}} - 2\\cdot\\text{{padding}}"
         " + \\text{dilation}\\cdot(\\text{kernel\\_size}-1) + \\text{output\\_padding} + 1"
@@ -125,7 +123,7 @@ def short_answer(case: Case) -> str:
     cells = prod(geometry.output_shape)
     if not cells:
         return f"The output has shape {_shape(case)}: it holds no numbers."
-    if cells > _MOST_CELLS or geometry.kept_macs > _MOST_MACS:
+    if cells > MOST_CELLS or geometry.kept_macs > MOST_MACS:
         return (
             f"{line([_name(case, _fullest(case))], _sum(case, _fullest(case)))}\n\n{_pattern(case)}"
         )
@@ -192,7 +190,7 @@ def _pattern(case: Case) -> str:
     layer = case.layer
     names = [""] if case.dims == 1 else list(map(str, range(case.dims)))
     rules = [
-        f"{_times(f'i{axis}', s)}{f' - {p}' if p else ''} + {_times(f'k{axis}', d)} = o{axis}"
+        f"{times(f'i{axis}', s)}{f' - {p}' if p else ''} + {times(f'k{axis}', d)} = o{axis}"
         for axis, s, p, d in zip(names, layer.stride, layer.padding, layer.dilation)
     ]
     where = ", ".join(f"`{rule}`" for rule in rules)
@@ -208,10 +206,6 @@ def _pattern(case: Case) -> str:
         f"{where}: {least:,}{f' to {most:,}' if most != least else ''} "
         f"term{'s' if most != 1 else ''} a cell."
     )
-
-
-def _times(name: str, factor: int) -> str:
-    return name if factor == 1 else f"{name}*{factor}"
 
 
 def _terms(case: Case) -> tuple[int, int]:
@@ -443,14 +437,14 @@ def _shapes(case: Case) -> str:
     layer = case.layer
     keywords = [f"{name}={value}" for name, value in layer.arguments().items()]
     given = ["x", "weight", *(["bias"] if case.bias is not None else []), *keywords]
-    axes = ", ".join(_AXES[case.dims])
+    spatial = axes(case.dims)
     n = "" if case.unbatched else "N, "
     bias = f", bias of shape {case.bias.shape}" if case.bias is not None else ""
-    out = ", ".join(f"{name}_out" for name in _AXES[case.dims])
+    out = ", ".join(f"{name}_out" for name in AXES[case.dims])
     unbatched = " x has no batch axis, so its first axis is the channels." if case.unbatched else ""
     return (
         f"`F.{case.op}({', '.join(given)})` takes x of shape {case.x.shape}, that is "
-        f"({n}C_in, {axes}), and weight of shape {case.weight.shape}{bias}, and gives y of shape "
+        f"({n}C_in, {spatial}), and weight of shape {case.weight.shape}{bias}, and gives y of shape "
         f"{_shape(case)}, that is ({n}C_out, {out}).{unbatched}"
     )
 
@@ -503,10 +497,10 @@ def _padding(case: Case) -> str:
     borders = [d * (k - 1) - p for d, k, p in zip(layer.dilation, layer.kernel_size, layer.padding)]
     uncropped = [axis.canvas - max(0, axis.output_padding - axis.padding) for axis in axes]
     crops = (
-        f"padding={_short(layer.padding)} crops: the stamps fill {_by(uncropped)} cells, and "
-        f"{_short(layer.padding)} {'are' if max(layer.padding) > 1 else 'is'} cut off at each end."
+        f"padding={shortest(layer.padding)} crops: the stamps fill {by(uncropped)} cells, and "
+        f"{shortest(layer.padding)} {'are' if max(layer.padding) > 1 else 'is'} cut off at each end."
         if any(layer.padding)
-        else f"padding=0 crops nothing: all {_by(uncropped)} cells that the stamps fill are in the output."
+        else f"padding=0 crops nothing: all {by(uncropped)} cells that the stamps fill are in the output."
     )
     gather = (
         " Seen as a convolution of the input (with zeros between its values if stride > 1), the border "
@@ -540,20 +534,12 @@ def _extra(case: Case) -> str:
         if reached == list(layer.output_padding)
         else "no stamp reaches them, so they hold the bias alone"
         if not any(reached)
-        else f"stamps reach {_short(tuple(reached))} of them, the rest hold the bias alone"
+        else f"stamps reach {shortest(tuple(reached))} of them, the rest hold the bias alone"
     )
     return (
-        f" output_padding={_short(layer.output_padding)} adds that many cells at the end; it is "
+        f" output_padding={shortest(layer.output_padding)} adds that many cells at the end; it is "
         f"not a strip of zeros: {cells}."
     )
-
-
-def _short(values: Ints) -> str:
-    return str(values[0]) if len(set(values)) == 1 else str(tuple(values))
-
-
-def _by(sizes: list[int]) -> str:
-    return " x ".join(map(str, sizes))
 
 
 def _flip(case: Case) -> str:

@@ -28,9 +28,15 @@ from convt_trace.engine.text import by, shortest
 
 Ints = tuple[int, ...]
 
-#: What a layer takes beyond its sizes, in the order of ``torch.nn.functional.conv_transposeNd`` (a
-#: constructor of ``torch.nn`` has ``bias`` before ``dilation``), and what each is where not given.
+#: What a layer takes beyond its sizes, and what each is where not given.
 DEFAULTS = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dilation": 1}
+#: The arguments of ``torch.nn.functional.conv_transposeNd`` and of ``nn.ConvTransposeNd``, in their
+#: order. A plain convolution has no output_padding, and in its function dilation before groups.
+FUNCTION = ("input", "weight", "bias", *DEFAULTS)
+MODULE = (
+    *("in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding"),
+    *("groups", "bias", "dilation", "padding_mode"),
+)
 
 #: Larger numbers overflow the 32-bit sizes inside torch's kernels, some of them without a word.
 LARGEST_PARAMETER = 2**15

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 #: What PyTorch calls the spatial axes, by how many there are.
 AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
 
-def shortest(value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+def axes(dims: int) -> str:
+    """Return the names of the spatial axes as a shape lists them.
+
+    >>> axes(2)
+    'H, W'
+    """
+    return ", ".join(AXES[dims])
+
+
+def shortest(value: Any) -> Any:
     """Return a tuple of equal numbers as that number: it stands for every axis.
 
     >>> shortest((2, 2)), shortest((2, 1)), shortest(2)
@@ -24,3 +34,12 @@ def by(size: Iterable[int]) -> str:
     '16 x 16'
     """
     return " x ".join(map(str, size))
+
+
+def times(name: str, factor: int) -> str:
+    """Return a factor as a formula has it.
+
+    >>> times("i", 2), times("i", 1)
+    ('i*2', 'i')
+    """
+    return name if factor == 1 else f"{name}*{factor}"
