@@ -111,14 +111,16 @@ def _walk(case: Case, key: str) -> None:
         label_visibility="collapsed",
     )
     st.caption(words.ORDERS[order])
-    cell = _cell_of(case.dims, key)
-    player(
-        case,
-        view_of(case, order, cell),
-        key=f"player_{key}",
-        asked=lambda asked: _ask(asked, key),
-    )
+    # The fields stand below the player and say which batch item and channel it shows.
+    picture = st.container()
     cell = _cell_fields(case.geometry.output_shape, case.unbatched, key)
+    with picture:
+        player(
+            case,
+            view_of(case, order, cell),
+            key=f"player_{key}",
+            asked=lambda asked: _ask(asked, key),
+        )
     st.markdown(words.cell_answer(case, *cell))
 
 

@@ -561,7 +561,7 @@ class Player {
 
   /** Tell the page what is on screen; only when somebody asks for it. */
   #share() {
-    const cell = this.pinned ? this.scene.linkName(this.pinned) : "";
+    const cell = this.pinned ? this.scene.textOf(this.pinned) : "";
     this.report("share", { step: this.step, unit: this.unit, cell, hide: this.predict.from });
   }
 
@@ -983,7 +983,7 @@ class Player {
     const { panel, cell } = this.pinned ? this.#asOutput(this.pinned) : {};
     if (panel === "output" && this.predict.hides(cell) && this.scene.torchCell[cell] >= 0) this.predict.aim(cell);
     this.#light();
-    if (panel === "output") this.tell?.(this.scene.output.cellName(cell, this.scene.dims));
+    if (panel === "output") this.tell?.(this.scene.outputCellOf(cell));
   }
 
   #light() {
@@ -1041,7 +1041,7 @@ class Player {
     const there = this.scene.torchCell[cell];
     this.#lit("output", [cell]);
     if (there >= 0) this.#lit("torch", [there]);
-    const name = this.scene.output.cellName(cell, this.scene.dims);
+    const name = this.scene.output.cellName(cell);
     const asks = cell === this.predict.target ? "type what it will be" : "click it to predict it";
     const said = there < 0 ? " is cropped by padding." : ` is hidden: ${asks}.`;
     this.detail.replaceChildren(make("p", {}, make("b", {}, name), said));
@@ -1055,9 +1055,9 @@ class Player {
     this.#lit("output", uses.map((use) => use.y));
     const kept = uses.filter((use) => scene.torchCell[use.y] >= 0);
     this.#lit("torch", kept.map((use) => scene.torchCell[use.y]));
-    const name = scene.input.cellName(cell, scene.dims);
+    const name = scene.input.cellName(cell);
     const goes = kept.slice(0, TERMS_SHOWN).map((use) => {
-      return `${scene.output.cellName(use.y, scene.dims)} (times ${scene.weight.cellName(use.w, scene.dims)} = ${scene.value("weight", use.w)})`;
+      return `${scene.output.cellName(use.y)} (times ${scene.weight.cellName(use.w)} = ${scene.value("weight", use.w)})`;
     });
     if (kept.length > TERMS_SHOWN) goes.push(`… ${kept.length - TERMS_SHOWN} more`);
     const cropped = uses.length - kept.length;
@@ -1076,7 +1076,7 @@ class Player {
       make(
         "p",
         {},
-        make("b", {}, `${scene.weight.cellName(cell, scene.dims)} = ${scene.value("weight", cell)}`),
+        make("b", {}, `${scene.weight.cellName(cell)} = ${scene.value("weight", cell)}`),
         ` joins input channel ${channel.in} to output channel ${channel.out}, in group ${channel.group}.`,
       ),
       this.#pinHint(),

@@ -49,7 +49,7 @@ export function hint(scene, cell, level) {
   if (!terms.length) return { text: `No input value reaches ${name}, so no tap does and there is nothing to multiply${rest}.`, inputs, taps };
   const listed = (texts, apart) => texts.slice(0, MOST_TERMS).join(apart) + (texts.length > MOST_TERMS ? " …" : "");
   const text = {
-    1: () => `These inputs reach ${name}: ${listed(inputs.map((x) => scene.input.cellName(x, scene.dims)), ", ")}`,
+    1: () => `These inputs reach ${name}: ${listed(inputs.map((x) => scene.input.cellName(x)), ", ")}`,
     2: () => `Each through one tap: ${listed(terms.map((term) => term.names), " + ")}`,
     3: () => `The products: ${listed(terms.map((term) => term.numbers), " + ")}${plusBias(scene, cell)}`,
   }[level]();
@@ -187,7 +187,7 @@ export class Predict {
     this.scene = scene;
     this.element.hidden = !this.on;
     this.cells = this.on ? hiddenCells(scene, this.from) : new Set();
-    this.names = new Map([...this.cells].map((cell) => [cell, scene.output.cellName(cell, scene.dims)]));
+    this.names = new Map([...this.cells].map((cell) => [cell, scene.output.cellName(cell)]));
     if (!this.on) return;
     const left = this.#left;
     this.aim(left.includes(this.target) ? this.target : (left[0] ?? this.target ?? this.#askable[0] ?? null));

@@ -2,6 +2,8 @@
 // Nothing here touches the page, so that `node --test` can import it. The message is described in
 // docs/scene.md; every index in it was worked out in Python, and this file only looks rows up.
 
+import { fromText, toText } from "./cell.js";
+
 const ARRAYS = {
   float64: Float64Array,
   int64: BigInt64Array,
@@ -45,9 +47,12 @@ export function format(value, digits = 5) {
 
 /** A tensor on screen: channels of depth x rows x columns cells, numbered in that order. */
 export class Panel {
-  constructor(spec, values) {
+  constructor(spec, values, dims) {
     Object.assign(this, spec);
     this.values = values;
+    this.dims = dims;
+    const letter = { input: "x", weight: "w" }[spec.name] ?? "y";
+    this.channels = spec.channels.map((channel) => ({ ...channel, label: `${letter}[${channel.index}` }));
     this.tracks = spec.tracks.map((track) => ({
       kind: [],
       crop: [],
@@ -92,12 +97,33 @@ export class Panel {
     return kinds.includes("zero") ? "zero" : "real";
   }
 
-  /** The cell's own name, such as "x[0,1,2]". */
-  cellName(cell, dims) {
-    if (this.kind(cell) !== "real") return this.kind(cell) === "pad" ? "a padded zero" : "a stuffed zero";
+  /** The tracks of the tensor's own axes. */
+  get ownTracks() {
+    return this.tracks.slice(3 - this.dims);
+  }
+
+  /** The cell's index in the tensor, [0, 1, 2]; null for a zero that the tensor does not hold. */
+  index(cell) {
+    if (this.kind(cell) !== "real") return null;
     const [channel, ...places] = this.place(cell);
-    const labels = places.slice(3 - dims).map((at, axis) => this.tracks[3 - dims + axis].label[at]);
-    return `${this.channels[channel].label},${labels.join(",")}]`;
+    const position = this.ownTracks.map((track, axis) => track.label[places[3 - this.dims + axis]]);
+    return [...this.channels[channel].index, ...position];
+  }
+
+  /** The cell with this index in the tensor; null where it is not on screen. */
+  cellOfIndex(index) {
+    const first = index.slice(0, -this.dims);
+    const channel = this.channels.findIndex((one) => String(one.index) === String(first));
+    const places = this.ownTracks.map((track, axis) => track.label.indexOf(index[first.length + axis]));
+    if (channel < 0 || places.includes(-1)) return null;
+    return this.cell([channel, ...Array(3 - this.dims).fill(0), ...places]);
+  }
+
+  /** The cell's own name, such as "x[0,1,2]". */
+  cellName(cell) {
+    if (this.kind(cell) !== "real") return this.kind(cell) === "pad" ? "a padded zero" : "a stuffed zero";
+    const channel = this.channels[this.place(cell)[0]];
+    return `${channel.label},${this.index(cell).slice(channel.index.length)}]`;
   }
 }
 
@@ -107,7 +133,7 @@ export class Scene {
     Object.assign(this, header);
     this.columns = columns;
     this.dims = header.dims;
-    this.tensors = header.panels.map((spec) => new Panel(spec, columns[`values.${spec.name}`]));
+    this.tensors = header.panels.map((spec) => new Panel(spec, columns[`values.${spec.name}`], header.dims));
     [this.input, this.weight, this.output, this.torch] = this.tensors;
     this.start = header.window.start;
     this.stop = header.window.stop;
@@ -269,13 +295,13 @@ export class Scene {
   #unitSubject(first, row, level) {
     const { x, w, y } = this.columns;
     const unit = this.units[Math.min(level, this.units.length - 1)];
-    const input = this.input.cellName(x[first], this.dims);
+    const input = this.input.cellName(x[first]);
     if (unit === "stamp" || unit === "tap row") {
       return `${input} = ${this.value("input", x[first])} stamps ${this.#span(this.weight, w[first], w[row])} onto ${this.#span(this.output, y[first], y[row])}`;
     }
     if (unit === "input value") return `${input} = ${this.value("input", x[first])} stamps every kernel of its group`;
     if (unit === "window" || unit === "output cell") {
-      return `${this.output.cellName(y[first], this.dims)} collects its taps`;
+      return `${this.output.cellName(y[first])} collects its taps`;
     }
     if (unit === "all") return "Everything";
     const mark = this.marks.filter((m) => m.at <= this.start + first).at(-1);
@@ -286,9 +312,8 @@ export class Scene {
   #span(panel, first, last) {
     const [channel, ...from] = panel.place(first);
     const [, ...to] = panel.place(last);
-    const parts = from.slice(3 - this.dims).map((at, axis) => {
-      const { label } = panel.tracks[3 - this.dims + axis];
-      const end = to[3 - this.dims + axis];
+    const parts = panel.ownTracks.map(({ label }, axis) => {
+      const [at, end] = [from, to].map((place) => place[3 - this.dims + axis]);
       return at === end ? label[at] : `${label[at]}..${label[end]}`;
     });
     return `${panel.channels[channel].label},${parts.join(",")}]`;
@@ -297,9 +322,9 @@ export class Scene {
   #macSentence(row, hides) {
     const { x, w, y, product, before, after } = this.columns;
     const [input, weight, output] = [
-      this.input.cellName(x[row], this.dims),
-      this.weight.cellName(w[row], this.dims),
-      this.output.cellName(y[row], this.dims),
+      this.input.cellName(x[row]),
+      this.weight.cellName(w[row]),
+      this.output.cellName(y[row]),
     ];
     if (hides(y[row])) {
       const from = `${input} * ${weight}`;
@@ -337,12 +362,12 @@ export class Scene {
     const terms = this.termsOf(cell).map(({ x, w }) => ({
       x,
       w,
-      names: `${this.input.cellName(x, this.dims)}*${this.weight.cellName(w, this.dims)}`,
+      names: `${this.input.cellName(x)}*${this.weight.cellName(w)}`,
       numbers: `${wrap(this.value("input", x))}*${wrap(this.value("weight", w))}`,
     }));
     const torchCell = this.torchCell[cell];
     return {
-      name: this.output.cellName(cell, this.dims),
+      name: this.output.cellName(cell),
       terms,
       complete: this.all_terms,
       cropped: torchCell < 0,
@@ -357,25 +382,35 @@ export class Scene {
   /** A name for the same MAC in any scene of the same layer: its input value and its weight. */
   identity(row) {
     const { x, w } = this.columns;
-    return `${this.input.cellName(x[row], this.dims)} ${this.weight.cellName(w[row], this.dims)}`;
+    return `${this.input.cellName(x[row])} ${this.weight.cellName(w[row])}`;
   }
 
-  /** The cell that a link names, such as "output:0,3,0"; null where it is not on screen. */
+  /** Whether the input has no batch axis; the tensors' indices then have none either. */
+  get unbatched() {
+    return this.output.channels[0]?.index.length === 1;
+  }
+
+  /** The cell on screen that a text names, such as "output:0,3,0"; null where it is not there. */
   find(text) {
-    const [name, index] = text.split(":");
-    const panel = this.tensors.find((tensor) => tensor.name === name);
-    const letter = { input: "x", weight: "w" }[name] ?? "y";
-    for (let cell = 0; cell < (panel?.cells ?? 0); cell += 1) {
-      if (panel.cellName(cell, this.dims) === `${letter}[${index}]`) return { panel: name, cell };
-    }
-    return null;
+    const named = fromText(text);
+    const panel = this.tensors.find(({ name }) => name === named?.tensor);
+    if (!panel) return null;
+    // Of an unbatched case, item 0 may be named too: the command line does.
+    const whole = this.unbatched && panel !== this.weight && named.place.length === this.dims + 2;
+    const cell = panel.cellOfIndex(whole && named.place[0] === 0 ? named.place.slice(1) : named.place);
+    return cell === null ? null : { panel: panel.name, cell };
   }
 
-  /** A cell as a link names it; "" for a zero that the tensor does not hold. */
-  linkName({ panel, cell }) {
-    const tensor = this.tensors.find(({ name }) => name === panel);
-    const name = tensor.cellName(cell, this.dims);
-    return name.endsWith("]") ? `${panel}:${name.slice(2, -1)}` : "";
+  /** A cell on screen as text; "" for a zero that the tensor does not hold. */
+  textOf({ panel, cell }) {
+    const place = this.tensors.find(({ name }) => name === panel).index(cell);
+    return place ? toText({ tensor: panel, place }) : "";
+  }
+
+  /** An output cell as numbers, {tensor, place}: place is [n, c, ...position], n = 0 where unbatched. */
+  outputCellOf(cell) {
+    const index = this.output.index(cell);
+    return { tensor: "output", place: this.unbatched ? [0, ...index] : index };
   }
 
   /** The step whose last MAC has this identity; undefined where it is not in the window. */

@@ -16,7 +16,7 @@ import numpy as np
 
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
-from convt_trace.engine.layer import Axis
+from convt_trace.engine.layer import Axis, Ints
 from convt_trace.engine.reference import compare
 from convt_trace.engine.trace import Macs
 from convt_trace.engine.view import View, chosen, picked_trace
@@ -207,7 +207,8 @@ class Panel:
         "input", "weight", "output" or "torch".
     title, shape : str
     channels : tuple of dict
-        ``label`` (the tensor's own index, such as ``x[0,1``), ``group``, and the channel numbers.
+        ``index`` (where the channel is in the tensor, such as ``(0, 1)``), ``group``, and the channel
+        numbers.
     tracks : tuple of Track
         Depth, rows, columns.
     values : ndarray of float64 or int64, one per cell
@@ -347,7 +348,7 @@ class _Builder:
             title="input x, zero-stuffed and padded" if stuffed else "input x",
             shape=_shape(self.case.x.shape),
             channels=tuple(
-                {"label": self._name("x", channel), "group": group, "channel": channel}
+                {"index": self._index(channel), "group": group, "channel": channel}
                 for group, channel in self.in_channels
             ),
             tracks=tracks,
@@ -371,7 +372,7 @@ class _Builder:
             title="weight w, flipped" if self.view.order == "gather" else "weight w",
             shape=_shape(self.case.weight.shape),
             channels=tuple(
-                {"label": f"w[{channel},{local}", "group": group, "in": channel, "out": out}
+                {"index": (channel, local), "group": group, "in": channel, "out": out}
                 for group, channel, out, local in pairs
             ),
             tracks=self.tracks("weight"),
@@ -421,7 +422,7 @@ class _Builder:
             shape=_shape(self.verdict.torch.shape),
             channels=tuple(
                 {
-                    "label": self._name("y", channel),
+                    "index": self._index(channel),
                     "group": group,
                     "channel": channel,
                     "bias": _plain(self.case.bias[channel]) if self.case.bias is not None else None,
@@ -457,9 +458,9 @@ class _Builder:
         channels = [channel for _, channel in self.out_channels]
         return batched[self.view.n][_grid(channels, *labels)].reshape(-1)
 
-    def _name(self, tensor: str, channel: int) -> str:
-        """Return the start of a cell's name: what comes before its position."""
-        return f"{tensor}[{channel}" if self.case.unbatched else f"{tensor}[{self.view.n},{channel}"
+    def _index(self, channel: int) -> Ints:
+        """Return the start of a cell's index: what comes before its position."""
+        return (channel,) if self.case.unbatched else (self.view.n, channel)
 
     # -- rows -----------------------------------------------------------------------------------
 

@@ -92,7 +92,7 @@ test("a cell is found by the name that links give it", () => {
   for (const scene of whole) {
     for (const panel of ["input", "weight", "output", "torch"]) {
       for (let cell = 0; cell < scene[panel].cells; cell += 1) {
-        const name = scene.linkName({ panel, cell });
+        const name = scene.textOf({ panel, cell });
         if (name) assert.deepEqual(scene.find(name), { panel, cell });
       }
     }

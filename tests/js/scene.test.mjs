@@ -61,9 +61,9 @@ test("cells are called what Python calls them", () => {
   each([...whole, ...scenes.filter(({ kind }) => kind.startsWith("windows"))], (scene, { names, about }) => {
     const { x, w, y } = scene.columns;
     const said = rowsOf(scene).map((row) => [
-      scene.input.cellName(x[row], scene.dims),
-      scene.weight.cellName(w[row], scene.dims),
-      scene.output.cellName(y[row], scene.dims),
+      scene.input.cellName(x[row]),
+      scene.weight.cellName(w[row]),
+      scene.output.cellName(y[row]),
     ]);
     assert.deepEqual(said, names, about);
   });
@@ -111,7 +111,7 @@ test("an output cell's written sum is its terms, and adds up", () => {
     for (let cell = 0; cell < scene.output.cells; cell += 1) {
       const sum = scene.sumOf(cell);
       assert.equal(sum.terms.length, scene.termsOf(cell).length);
-      assert.equal(sum.name, scene.output.cellName(cell, scene.dims));
+      assert.equal(sum.name, scene.output.cellName(cell));
       assert.equal(sum.cropped, scene.output.marked(cell, "crop"), about);
       if (scene.dtype !== "int64" || !sum.complete) continue;
       const written = sum.terms.map(({ numbers }) => numbers.replace(/[()]/g, "").split("*").map(Number));
@@ -130,7 +130,7 @@ test("torch's cells are the output's that are not cropped, one to one", () => {
       assert.equal(there < 0, scene.output.marked(cell, "crop"));
       if (there < 0) continue;
       seen.add(there);
-      assert.equal(scene.torch.cellName(there, scene.dims), scene.output.cellName(cell, scene.dims));
+      assert.equal(scene.torch.cellName(there), scene.output.cellName(cell));
     }
     assert.equal(seen.size, scene.torch.cells);
   });
@@ -200,9 +200,9 @@ for (const walk of WALKS) {
       filling.go(scene.start);
       // A window shows its own stretch of a long axis: cells are the same where their names are.
       const named = new Map();
-      for (let cell = 0; cell < before.output.cells; cell += 1) named.set(before.output.cellName(cell, scene.dims), cell);
+      for (let cell = 0; cell < before.output.cells; cell += 1) named.set(before.output.cellName(cell), cell);
       for (let cell = 0; cell < scene.output.cells; cell += 1) {
-        const there = named.get(scene.output.cellName(cell, scene.dims));
+        const there = named.get(scene.output.cellName(cell));
         if (there === undefined) continue;
         compared += 1;
         assert.equal(filling.stages[there], scene.columns.stage[cell]);
