@@ -42,7 +42,7 @@ test-js: $(VENV)/test.stamp
 ifeq ($(JS_TESTS),)
 	@echo "No JavaScript tests in tests/js."
 else
-	@node="$$($(PY) scripts/find_node.py)" && "$$node" --test $(JS_TESTS)
+	$(BIN)/node --test $(JS_TESTS)
 endif
 
 test-py: $(VENV)/test.stamp browser

@@ -2,9 +2,10 @@
 // It asks the server for nothing but further windows of a long trace.
 
 import { fit, NUMBERS_FROM, spots } from "./layout.js";
+import { number, short } from "./number.js";
 import Plotly from "./plotly.js";
 import { Predict } from "./predict.js";
-import { decode, DONE, EMPTY, Filling, format } from "./scene.js";
+import { decode, DONE, EMPTY, Filling } from "./scene.js";
 
 const SPEEDS = [1, 2, 4, 8, 15, 30, 60];
 const MOST_NUMBERS = 900; // numbers on one sheet; more cannot be read, and cost time
@@ -318,14 +319,9 @@ class Sheet {
     return this.panel.marked(cell, "crop") ? "" : "?";
   }
 
-  /** The most digits that fit into a cell; nothing where even the shortest form does not. */
+  /** As much of a number as fits into a cell. */
   #short(value) {
-    const room = (this.laid.cell - 1) / (this.font * 0.56);
-    for (let digits = 5; digits > 0; digits -= 1) {
-      const text = format(value, digits);
-      if (text.length <= room) return text;
-    }
-    return "";
+    return short(value, Math.floor((this.laid.cell - 1) / (this.font * 0.56)));
   }
 
   #faint(cell) {
@@ -870,6 +866,7 @@ class Player {
     if (scene.stop - scene.start < scene.total) {
       parts.push(`Loaded: MACs ${(scene.start + 1).toLocaleString("en")} to ${scene.stop.toLocaleString("en")}.`);
     }
+    if (scene.rounds) parts.push("Some numbers are rounded for reading.");
     this.note.textContent = parts.join(" ");
   }
 
@@ -1178,7 +1175,7 @@ function describeSum(sum) {
   const more = sum.terms.length - some.length;
   const rest = more > 0 ? [`… ${more} more terms`] : [];
   if (!sum.complete) rest.push("… terms of channels that are not shown");
-  const bias = sum.bias === null ? [] : [`bias ${format(Number(sum.bias))}`];
+  const bias = sum.bias === null ? [] : [`bias ${number(Number(sum.bias))}`];
   if (!sum.terms.length && sum.complete) {
     head.append(` = ${bias[0] ?? "0"}: no input value reaches it.`);
     return [head];

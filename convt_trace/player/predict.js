@@ -2,7 +2,8 @@
 // type is compared with the scene's own numbers; nothing is sent anywhere. The functions and `Quiz`
 // touch no page, so that `node --test` can import them; `Predict` is the panel that asks.
 
-import { DONE, Filling, format } from "./scene.js";
+import { number } from "./number.js";
+import { DONE, Filling } from "./scene.js";
 
 /** The hints of a cell: which inputs reach it, through which taps, and the numbers to multiply. */
 export const HINTS = 3;
@@ -64,7 +65,7 @@ function plusBias(scene, cell) {
 /** The bias of a cell's channel as text, null without one: no panel shows it. */
 function biasOf(scene, cell) {
   const { bias } = scene.output.channels[scene.output.place(cell)[0]];
-  return bias === null ? null : format(Number(bias));
+  return bias === null ? null : number(Number(bias));
 }
 
 /** What somebody has answered so far, by the cells' names: those stay when windows change. */
@@ -248,7 +249,7 @@ export class Predict {
     const solved = this.isSolved(cell);
     const known = bias === null ? "" : `, with a bias of ${bias}`;
     this.form.classList.toggle("ct-over-now", solved);
-    this.ask.textContent = solved ? `${name} = ${format(this.scene.output.values[cell])}` : `What will ${name} be${known}?`;
+    this.ask.textContent = solved ? `${name} = ${number(this.scene.output.values[cell])}` : `What will ${name} be${known}?`;
   }
 
   #show() {
@@ -297,7 +298,7 @@ export class Predict {
   #solved(name, cell) {
     const left = this.#left;
     const after = left.find((other) => other > cell) ?? left[0];
-    const total = format(this.scene.output.values[cell], 7);
+    const total = number(this.scene.output.values[cell]);
     this.#say(`Right: ${name} = ${total}.${left.length ? "" : " That was the last one."}`, "right");
     this.aim(after ?? cell);
     this.tell.changed();

@@ -3,6 +3,7 @@
 // docs/scene.md; every index in it was worked out in Python, and this file only looks rows up.
 
 import { fromText, toText } from "./cell.js";
+import { isExact, number, toldApart } from "./number.js";
 
 const ARRAYS = {
   float64: Float64Array,
@@ -29,20 +30,6 @@ export function decode(message) {
     columns[name] = new ARRAYS[dtype](bytes.buffer, 4 + size + offset, count);
   }
   return new Scene(header, columns);
-}
-
-/** A number for people: whole numbers in full, others to `digits` significant digits. */
-export function format(value, digits = 5) {
-  if (typeof value === "bigint") return value.toString();
-  if (Number.isNaN(value)) return "nan";
-  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
-  // Where there is little room a long whole number is rounded too, but never to a wrong whole number.
-  if (Number.isInteger(value) && Math.abs(value) < (digits < 5 ? 1e5 : 1e15)) return String(value + 0);
-  const rounded = Number(value.toPrecision(digits));
-  const plain = String(rounded);
-  const cut = Math.abs(rounded) >= 10 ** digits && rounded !== value;
-  const short = plain.length <= digits + 3 && !cut;
-  return (short ? plain : rounded.toExponential(Math.max(digits - 3, 0))).replace("e+", "e");
 }
 
 /** A tensor on screen: channels of depth x rows x columns cells, numbered in that order. */
@@ -333,9 +320,9 @@ export class Scene {
     }
     const numbers = `${this.value("input", x[row])} * ${this.value("weight", w[row])}`;
     if (!this.kept(row)) {
-      return `${output} is outside the output: ${input} * ${weight} = ${numbers} = ${format(product[row])} is cropped by padding`;
+      return `${output} is outside the output: ${input} * ${weight} = ${numbers} = ${number(product[row])} is cropped by padding`;
     }
-    const sum = `${output} += ${input} * ${weight} = ${numbers}: ${format(before[row])} -> ${format(after[row])}`;
+    const sum = `${output} += ${input} * ${weight} = ${numbers}: ${number(before[row])} -> ${number(after[row])}`;
     return `${sum}${this.completes(row) ? this.#ending(y[row]) : ""}${this.#flippedPlace(w[row])}`;
   }
 
@@ -348,13 +335,21 @@ export class Scene {
 
   #ending(cell) {
     const bias = this.output.channels[this.output.place(cell)[0]].bias;
-    const total = format(this.output.values[cell]);
-    return bias === null ? ` (done: ${total})` : `, + bias ${format(Number(bias))} = ${total} (done)`;
+    const total = number(this.output.values[cell]);
+    return bias === null ? ` (done: ${total})` : `, + bias ${number(Number(bias))} = ${total} (done)`;
   }
 
   /** A cell's number, as text. */
   value(panel, cell) {
-    return format(this[panel].values[cell]);
+    return number(this[panel].values[cell]);
+  }
+
+  /** Whether some number of this window is rounded where it is written. */
+  get rounds() {
+    const { product, before, after } = this.columns;
+    const shown = [...this.tensors.map((tensor) => tensor.values), product, before, after];
+    this.roundsSome ??= shown.some((values) => values.some((value) => !isExact(value)));
+    return this.roundsSome;
   }
 
   /** An output cell's whole sum: what it is made of, term by term. */
@@ -366,16 +361,20 @@ export class Scene {
       numbers: `${wrap(this.value("input", x))}*${wrap(this.value("weight", w))}`,
     }));
     const torchCell = this.torchCell[cell];
+    const cropped = torchCell < 0;
+    const [ours, theirs] = [this.output.values[cell], this.torch.values[torchCell]];
+    const agrees = !cropped && this.columns.agrees[torchCell] === 1;
+    const [total, torch] = cropped || agrees ? [number(ours), cropped ? null : number(theirs)] : toldApart(ours, theirs);
     return {
       name: this.output.cellName(cell),
       terms,
       complete: this.all_terms,
-      cropped: torchCell < 0,
+      cropped,
       bias: this.output.channels[this.output.place(cell)[0]].bias,
-      total: format(this.output.values[cell], 7),
-      torch: torchCell < 0 ? null : format(this.torch.values[torchCell], 7),
-      agrees: torchCell >= 0 && this.columns.agrees[torchCell] === 1,
-      extra: torchCell >= 0 && this.output.marked(cell, "extra"),
+      total,
+      torch,
+      agrees,
+      extra: !cropped && this.output.marked(cell, "extra"),
     };
   }
 

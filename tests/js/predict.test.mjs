@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { hiddenCells, hint, HINTS, judge, Quiz } from "../../convt_trace/player/predict.js";
-import { decode, DONE, Filling, format } from "../../convt_trace/player/scene.js";
+import { number } from "../../convt_trace/player/number.js";
+import { decode, DONE, Filling } from "../../convt_trace/player/scene.js";
 import { messages } from "./lib/scenes.mjs";
 
 const scenes = messages().map(({ kind, message }) => ({ kind, scene: decode(message) }));
@@ -64,7 +65,7 @@ test("hints go from inputs to taps to numbers, and the numbers add up", () => {
       const written = products.text.replace(/^.*?: /, "").replace(" (bias)", "").replace(/\.$/, "");
       const total = written.split(" + ").map((term) => term.split("*").map((part) => Number(part.replace(/[()]/g, ""))));
       const added = total.reduce((all, factors) => all + factors.reduce((product, factor) => product * factor, 1), 0);
-      assert.equal(format(added + 0), format(Number(scene.output.values[cell])), written);
+      assert.equal(number(added + 0), number(Number(scene.output.values[cell])), written);
     }
   }
 });

@@ -1,0 +1,61 @@
+// How a number is written. `number` is the rule of every sentence, the same as `number` in
+// convt_trace/answers/sums.py: tests/numbers.json holds examples that both have to meet.
+// `short` is for the cells of the picture, which have room for a few characters only.
+
+const WHOLE = 1e15; // whole numbers below are written in full
+const DIGITS = 5;
+
+/** A number as people write it: whole ones in full, others rounded to `digits` significant digits. */
+export function number(value, digits = DIGITS) {
+  if (typeof value === "bigint") return value.toString();
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
+  if (isShortWhole(value)) return String(value); // of -0 it is 0
+  return rounded(value, digits);
+}
+
+/** A number in at most `room` characters, with fewer digits where need be; "" where none would do. */
+export function short(value, room) {
+  const full = number(value);
+  if (full.length <= room) return full;
+  for (let digits = DIGITS - 1; digits > 0; digits -= 1) {
+    const text = rounded(Number(value), digits);
+    if (text.length <= room) return text;
+  }
+  const about = Number.isInteger(Number(value)) ? "" : `≈${Math.round(Number(value))}`;
+  return about.length <= room ? about : "";
+}
+
+/** The text of two numbers that differ, with as many digits as tell them apart. */
+export function toldApart(one, other) {
+  for (let digits = DIGITS; digits < 17; digits += 1) {
+    const texts = [number(one, digits), number(other, digits)];
+    if (texts[0] !== texts[1]) return texts;
+  }
+  return [number(one, 17), number(other, 17)];
+}
+
+/** Whether `number` loses nothing. */
+export function isExact(value) {
+  if (typeof value === "bigint" || !Number.isFinite(value) || isShortWhole(value)) return true;
+  return Number(rounded(value, DIGITS)) === value;
+}
+
+function isShortWhole(value) {
+  return Number.isInteger(value) && Math.abs(value) < WHOLE;
+}
+
+/** A finite number rounded, so that it never reads as a whole number that it is not. */
+function rounded(value, digits) {
+  if (!Number.isFinite(value)) return number(value);
+  const [mantissa, power] = value.toExponential(digits - 1).split("e");
+  const exponent = Number(power);
+  if (isShortWhole(value) || exponent < -4 || exponent >= 15) return `${withoutZeros(mantissa)}e${exponent}`;
+  const plain = value.toFixed(Math.max(1, digits - 1 - exponent));
+  const bare = withoutZeros(plain);
+  return bare.includes(".") ? bare : plain; // 7.999999 is written 8.0000
+}
+
+function withoutZeros(text) {
+  return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
+}
