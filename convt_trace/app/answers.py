@@ -13,7 +13,7 @@ from convt_trace.answers.misread import misread
 from convt_trace.answers.pasted import PastedError, read_result
 from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
 from convt_trace.app import address
-from convt_trace.app.editor.mount import copy_button
+from convt_trace.app.copy_button import copy_button
 from convt_trace.app.markdown import code
 from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case

@@ -10,7 +10,7 @@ import segno
 import streamlit as st
 
 from convt_trace.app import address, opened
-from convt_trace.app.editor.mount import copy_button
+from convt_trace.app.copy_button import copy_button
 from convt_trace.app.player_mount import Shared
 from convt_trace.engine.case import Case
 from convt_trace.engine.view import View

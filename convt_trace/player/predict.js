@@ -99,7 +99,7 @@ export class Quiz {
     const many = (count, what, more) => `${count} ${count === 1 ? what : more}`;
     return [
       `${this.solved.size} of ${many(cells, "cell", "cells")} right`,
-      `${this.first} at the first try`,
+      `${this.first} on the first try`,
       many(sum(this.tried), "answer", "answers"),
       many(sum(this.hinted), "hint", "hints"),
     ].join(" · ");
@@ -235,7 +235,7 @@ export class Predict {
     this.target = cell;
     if (other) this.input.value = "";
     if (cell === null || !this.#askable.includes(cell)) {
-      this.ask.textContent = "Nothing of this output is hidden.";
+      this.ask.textContent = "No cell of this output is hidden.";
       this.form.classList.add("ct-over-now");
     } else {
       this.#question(cell);
@@ -280,7 +280,7 @@ export class Predict {
     const name = this.names.get(target);
     const right = judge(input.value, scene.output.values[target]);
     if (right === null) {
-      this.#say(input.value.trim() ? "That is no number. Type one, such as -1.5." : "Type a number first.", "unclear");
+      this.#say(input.value.trim() ? "That is not a number. Type one, such as -1.5." : "Type a number first.", "unclear");
       input.focus();
       return;
     }
@@ -288,7 +288,7 @@ export class Predict {
     if (right) this.#solved(name, target);
     else {
       const more = this.quiz.hinted.get(name) === HINTS ? "" : ", or take a hint";
-      this.#say(`${input.value.trim()} is not it. Try again${more}.`, "wrong");
+      this.#say(`${input.value.trim()} is not right. Try again${more}.`, "wrong");
       this.#show();
       input.select();
     }

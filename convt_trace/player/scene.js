@@ -1,6 +1,6 @@
 // A scene as the browser reads it: decoding the message, naming cells, walking steps, saying them.
 // Nothing here touches the page, so that `node --test` can import it. The message is described in
-// docs/scene.md; every index in it was worked out in Python, and this file only looks rows up.
+// docs/scene.md; which cells meet and what they sum to was worked out in Python, and is looked up here.
 
 import { fromText, toText } from "./cell.js";
 import { isExact, number, toldApart } from "./number.js";
@@ -30,6 +30,11 @@ export function decode(message) {
     columns[name] = new ARRAYS[dtype](bytes.buffer, 4 + size + offset, count);
   }
   return new Scene(header, columns);
+}
+
+/** Whether a window, {start, stop}, can show a step: the MAC before it is in the window. */
+export function holds({ start, stop }, step) {
+  return step === 0 ? start === 0 : start < step && step <= stop;
 }
 
 /** A tensor on screen: channels of depth x rows x columns cells, numbered in that order. */
@@ -126,7 +131,11 @@ export class Scene {
     this.stop = header.window.stop;
     this.total = header.window.total;
     this.previous = this.#chain();
-    this.torchCell = this.#torchCells();
+    // Per output cell, its cell on torch's panel, which has them in the same order; -1 where cropped.
+    let next = 0;
+    this.torchCell = Int32Array.from({ length: this.output.cells }, (_, cell) =>
+      this.output.marked(cell, "crop") ? -1 : next++,
+    );
     this.outputCell = new Int32Array(this.torch.cells);
     this.torchCell.forEach((there, cell) => there >= 0 && (this.outputCell[there] = cell));
     this.#indexPairs();
@@ -140,19 +149,6 @@ export class Scene {
       const before = last[cell];
       last[cell] = row;
       return before;
-    });
-  }
-
-  /** Per output cell, its cell on torch's panel; -1 where padding crops it. */
-  #torchCells() {
-    const kept = this.output.tracks.map((track) => {
-      let next = 0;
-      return track.label.map((_, at) => (track.crop[at] ? -1 : next++));
-    });
-    return Int32Array.from({ length: this.output.cells }, (_, cell) => {
-      const [channel, ...places] = this.output.place(cell);
-      const at = places.map((place, axis) => kept[axis][place]);
-      return at.includes(-1) ? -1 : this.torch.cell([channel, ...at]);
     });
   }
 
@@ -170,11 +166,17 @@ export class Scene {
     });
   }
 
-  /** Whether MAC number `number` is in this window. */
-  has(number) {
-    return number >= this.start && number < this.stop;
+  /** Whether a MAC is in this window. */
+  has(mac) {
+    return mac >= this.start && mac < this.stop;
   }
 
+  /** The row that a step ends with. */
+  rowOf(step) {
+    return step - 1 - this.start;
+  }
+
+  /** Whether a row's MAC is inside the output, not cropped by padding. */
   kept(row) {
     return (this.columns.flags[row] & KEPT) !== 0;
   }
@@ -205,6 +207,20 @@ export class Scene {
     return this.#meet(
       lists,
       this.links.filter((link) => link[0] === channel),
+    );
+  }
+
+  /** The cells of an input channel that the flipped kernel covers at an output cell, zeros included. */
+  windowOf(cell, channel) {
+    const [, depth, row, column] = this.output.place(cell);
+    const [depths, rows, columns] = this.reach;
+    return Array.from({ length: depths * rows * columns }, (_, at) =>
+      this.input.cell([
+        channel,
+        depth + Math.floor(at / (rows * columns)),
+        row + (Math.floor(at / columns) % rows),
+        column + (at % columns),
+      ]),
     );
   }
 
@@ -264,12 +280,13 @@ export class Scene {
   /** The step as one sentence; of the output cells that `hides` names it tells no number. */
   sentence(step, level, hides = () => false) {
     if (step === 0) return this.#opening();
-    const row = step - 1 - this.start;
+    const row = this.rowOf(step);
     const first = this.unitStart(row, level);
     if (first === row) return this.#macSentence(row, hides);
     const rows = Array.from({ length: row - first + 1 }, (_, at) => first + at);
-    const kept = rows.filter((at) => this.kept(at)).length;
-    const count = `${rows.length.toLocaleString("en")} MACs, ${kept.toLocaleString("en")} kept`;
+    const cropped = rows.filter((at) => !this.kept(at)).length;
+    const some = cropped ? `, ${cropped.toLocaleString("en")} cropped` : "";
+    const count = `${rows.length.toLocaleString("en")} MACs${some}`;
     return `${this.#unitSubject(first, row, level)} (${count}); last: ${this.#macSentence(row, hides)}`;
   }
 

@@ -17,6 +17,7 @@ import numpy as np
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Axis, Ints
+from convt_trace.engine.orders import units_of
 from convt_trace.engine.reference import compare
 from convt_trace.engine.trace import Macs
 from convt_trace.engine.view import View, chosen, picked_trace
@@ -142,6 +143,11 @@ class AxisView:
     def weight_places(self, k: np.ndarray) -> np.ndarray:
         """Return where taps stand on the weight track, which is flipped when gathering."""
         return k if self._order == "scatter" else self._axis.taps - 1 - k
+
+    @property
+    def reach(self) -> int:
+        """How many places the kernel covers, from its first tap to its last."""
+        return self._before + 1
 
     @property
     def _before(self) -> int:
@@ -552,6 +558,8 @@ class _Builder:
                 "hidden": trace.macs - shown,
             },
             "units": list(trace.numbering.units),
+            "choices": list(units_of(self.view.order, layer.dims)),
+            "reach": [1] * (3 - layer.dims) + [axis.reach for axis in self.axes],
             "marks": self._marks(),
             "panels": [panel.message() for panel in self.panels],
             "links": self._links(),

@@ -362,7 +362,7 @@ def test_a_click_on_an_output_cell_is_answered(page: Page, kind: str) -> None:
                     position = str(place[0] if case.dims == 1 else tuple(place))
                     said = f"Cropped: canvas cell at output position {position}"
                 expect(page.locator("strong", has_text=said)).to_be_visible()
-                # A second click on the same cell would let it go.
+                # A second click on the same cell would unpin it.
                 page.keyboard.press("Escape")
 
 

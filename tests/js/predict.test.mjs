@@ -23,7 +23,7 @@ test("whole numbers are to be hit, fractions to 1 %", () => {
   for (const [text, value, right] of cases) assert.equal(judge(text, value), right, `${text} for ${value}`);
 });
 
-test("what is no number is neither right nor wrong", () => {
+test("what is not a number is neither right nor wrong", () => {
   for (const text of ["", " ", "eight", "1.2.3", "--1", "0x10", "1/2", "e5", "<b>"]) assert.equal(judge(text, 8), null, text);
 });
 
@@ -72,12 +72,12 @@ test("hints go from inputs to taps to numbers, and the numbers add up", () => {
 
 test("a score counts answers, first tries and hints", () => {
   const quiz = new Quiz();
-  assert.equal(quiz.score(2), "0 of 2 cells right · 0 at the first try · 0 answers · 0 hints");
+  assert.equal(quiz.score(2), "0 of 2 cells right · 0 on the first try · 0 answers · 0 hints");
   quiz.answer("a", true);
   quiz.answer("b", false);
   assert.equal(quiz.takeHint("b"), 1);
   quiz.answer("b", true);
-  assert.equal(quiz.score(2), "2 of 2 cells right · 1 at the first try · 3 answers · 1 hint");
+  assert.equal(quiz.score(2), "2 of 2 cells right · 1 on the first try · 3 answers · 1 hint");
   for (let more = 0; more < 9; more += 1) quiz.takeHint("b");
   assert.equal(quiz.hinted.get("b"), HINTS);
 });
@@ -86,7 +86,7 @@ test("a first try with a hint is none", () => {
   const quiz = new Quiz();
   quiz.takeHint("a");
   quiz.answer("a", true);
-  assert.equal(quiz.score(1), "1 of 1 cell right · 0 at the first try · 1 answer · 1 hint");
+  assert.equal(quiz.score(1), "1 of 1 cell right · 0 on the first try · 1 answer · 1 hint");
 });
 
 test("a cell is found by the name that links give it", () => {

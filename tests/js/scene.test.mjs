@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { number } from "../../convt_trace/player/number.js";
-import { decode, DONE, EMPTY, Filling, FILLING } from "../../convt_trace/player/scene.js";
+import { decode, DONE, EMPTY, Filling, FILLING, holds } from "../../convt_trace/player/scene.js";
 import { messages } from "./lib/scenes.mjs";
 
 const scenes = messages().map((entry) => ({ ...entry, scene: decode(entry.message) }));
@@ -99,6 +99,30 @@ test("an output cell's written sum is its terms, and adds up", () => {
       if (!sum.cropped) assert.ok(sum.agrees && sum.torch === sum.total, `${about}: ${sum.name}`);
     }
   });
+});
+
+test("a gathered cell's window holds its input values, as many places long as the kernel reaches", () => {
+  const gathered = whole.filter(({ scene }) => scene.order === "gather");
+  assert.ok(gathered.length > 20);
+  each(gathered, (scene, { about }) => {
+    for (let cell = 0; cell < scene.output.cells; cell += 1) {
+      const channels = new Set(scene.links.filter(([, , y]) => y === scene.output.place(cell)[0]).map(([x]) => x));
+      const terms = scene.termsOf(cell).map((term) => term.x);
+      for (const channel of channels) {
+        const covered = scene.windowOf(cell, channel);
+        assert.equal(new Set(covered).size, scene.reach.reduce((all, size) => all * size, 1), about);
+        assert.ok(covered.every((at) => at >= 0 && scene.input.place(at)[0] === channel), about);
+        // What else the kernel covers are zeros, or inputs between its taps.
+        const inside = terms.filter((at) => scene.input.place(at)[0] === channel);
+        assert.ok(inside.every((at) => covered.includes(at)), about);
+      }
+    }
+  });
+});
+
+test("a window holds the steps that end in it", () => {
+  assert.ok(holds({ start: 0, stop: 5 }, 0) && holds({ start: 0, stop: 5 }, 5) && holds({ start: 5, stop: 9 }, 6));
+  assert.ok(!holds({ start: 0, stop: 5 }, 6) && !holds({ start: 5, stop: 9 }, 5) && !holds({ start: 5, stop: 9 }, 0));
 });
 
 test("torch's cells are the output's that are not cropped, one to one", () => {

@@ -177,6 +177,9 @@ def test_levels_say_where_units_begin(looked: tuple[Case, View]):
     read = Read(case, view)
     units = UNITS[view.order]
     assert read.header["units"] == ["MAC", *units, "all"]
+    assert [unit for unit in read.header["units"] if unit not in read.header["choices"]] == (
+        ["tap row"] if case.dims == 1 and view.order == "scatter" else []
+    )
     levels = read.columns["flags"] >> scenes.LEVEL_SHIFT
     assert levels[0] == len(units) + 1
     macs = list(picked_trace(case, view)[read.start : read.stop])
