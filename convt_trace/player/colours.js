@@ -1,6 +1,9 @@
 // The colours of values, read off the style sheet, so that the page's theme decides them.
 
-/** A CSS colour as [r, g, b]. */
+/**
+ * A CSS colour as [r, g, b].
+ * @param {string} text
+ */
 function parseColor(text) {
   const probe = document.createElement("canvas").getContext("2d");
   probe.fillStyle = text;
@@ -8,7 +11,10 @@ function parseColor(text) {
   return [...probe.getImageData(0, 0, 1, 1).data.slice(0, 3)];
 }
 
-/** How light a colour is, from 0 to 1, as WCAG defines it. */
+/**
+ * How light a colour is, from 0 to 1, as WCAG defines it.
+ * @param {number[]} color
+ */
 function luminance([r, g, b]) {
   const [x, y, z] = [r, g, b].map((channel) => {
     const c = channel / 255;
@@ -28,11 +34,13 @@ export class Scale {
   constructor(element) {
     const style = getComputedStyle(element);
     const read = (name) => parseColor(style.getPropertyValue(name).trim());
-    [this.negative, this.zero, this.positive] = ["--ct-negative", "--ct-zero", "--ct-positive"].map(read);
+    this.negative = read("--ct-negative");
+    this.zero = read("--ct-zero");
+    this.positive = read("--ct-positive");
   }
 
   get plotly() {
-    const rgb = ([r, g, b]) => `rgb(${r},${g},${b})`;
+    const rgb = (/** @type {number[]} */ color) => `rgb(${color})`;
     return [
       [0, rgb(this.negative)],
       [0.5, rgb(this.zero)],

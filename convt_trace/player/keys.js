@@ -30,7 +30,7 @@ const BUSY = [
 
 /** The keys as a line of hints; there is room for more of them where there are no controls. */
 export function keyHints() {
-  const hint = ([key, does], more) => make("span", { class: more && "ct-more-keys" }, make("kbd", {}, key), ` ${does} `);
+  const hint = (/** @type {string[]} */ [key, does], more) => make("span", { class: more && "ct-more-keys" }, make("kbd", {}, key), ` ${does} `);
   return make(
     "span",
     { class: "ct-keys" },

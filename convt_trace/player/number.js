@@ -5,7 +5,10 @@
 const WHOLE = 1e15; // whole numbers below are written in full
 const DIGITS = 5;
 
-/** A number as people write it: whole ones in full, others rounded to `digits` significant digits. */
+/**
+ * A number as people write it: whole ones in full, others rounded to `digits` significant digits.
+ * @param {number | bigint} value
+ */
 export function number(value, digits = DIGITS) {
   if (typeof value === "bigint") return value.toString();
   if (Number.isNaN(value)) return "nan";
@@ -14,7 +17,11 @@ export function number(value, digits = DIGITS) {
   return rounded(value, digits);
 }
 
-/** A number in at most `room` characters, with fewer digits where need be; "" where none would do. */
+/**
+ * A number in at most `room` characters, with fewer digits where need be; "" where none would do.
+ * @param {number | bigint} value
+ * @param {number} room
+ */
 export function short(value, room) {
   const full = number(value);
   if (full.length <= room) return full;
@@ -26,7 +33,11 @@ export function short(value, room) {
   return about.length <= room ? about : "";
 }
 
-/** The text of two numbers that differ, with as many digits as tell them apart. */
+/**
+ * The text of two numbers that differ, with as many digits as tell them apart.
+ * @param {number | bigint} one
+ * @param {number | bigint} other
+ */
 export function toldApart(one, other) {
   for (let digits = DIGITS; digits < 17; digits += 1) {
     const texts = [number(one, digits), number(other, digits)];
@@ -35,17 +46,25 @@ export function toldApart(one, other) {
   return [number(one, 17), number(other, 17)];
 }
 
-/** Whether `number` loses nothing. */
+/**
+ * Whether `number` loses nothing.
+ * @param {number | bigint} value
+ */
 export function isExact(value) {
   if (typeof value === "bigint" || !Number.isFinite(value) || isShortWhole(value)) return true;
   return Number(rounded(value, DIGITS)) === value;
 }
 
+/** @param {number} value */
 function isShortWhole(value) {
   return Number.isInteger(value) && Math.abs(value) < WHOLE;
 }
 
-/** A finite number rounded, so that it never reads as a whole number that it is not. */
+/**
+ * A number rounded, so that it never reads as a whole number that it is not.
+ * @param {number} value
+ * @param {number} digits
+ */
 function rounded(value, digits) {
   if (!Number.isFinite(value)) return number(value);
   const [mantissa, power] = value.toExponential(digits - 1).split("e");
@@ -56,6 +75,7 @@ function rounded(value, digits) {
   return bare.includes(".") ? bare : plain; // 7.999999 is written 8.0000
 }
 
+/** @param {string} text */
 function withoutZeros(text) {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }

@@ -261,8 +261,15 @@ export class Picture {
   }
 }
 
-/** A curve from the edge of one cell to the edge of another, so that neither number is covered. */
-function join([x1, y1], [x2, y2], from, to) {
+/**
+ * A curve from the edge of one cell to the edge of another, so that neither number is covered.
+ * @param {number[]} one its middle
+ * @param {number[]} other its middle
+ * @param {number} from the one's size
+ * @param {number} to the other's size
+ */
+function join(one, other, from, to) {
+  const [[x1, y1], [x2, y2]] = [one, other];
   const side = Math.abs(x2 - x1) > (from + to) / 2 ? Math.sign(x2 - x1) : 0;
   const start = [x1 + (side * from) / 2, side ? y1 : y1 + from / 2];
   const end = [x2 - (side * to) / 2, side ? y2 : y2 - to / 2];

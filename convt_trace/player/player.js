@@ -32,6 +32,8 @@ export function mount({ data, parentElement, setTriggerValue }, options) {
 class Player {
   constructor(parent, options) {
     this.options = options;
+    /** Tells the page something; each message brings the way to do so. */
+    this.report = (_name, _value) => {};
     this.scenes = new Map();
     this.scene = null;
     this.key = null;

@@ -39,8 +39,16 @@ export function holds({ start, stop }, step) {
 
 /** A tensor on screen: channels of depth x rows x columns cells, numbered in that order. */
 export class Panel {
+  /**
+   * @param {import("./message.d.ts").PanelSpec} spec
+   * @param {any} values
+   * @param {number} dims
+   */
   constructor(spec, values, dims) {
-    Object.assign(this, spec);
+    this.name = spec.name;
+    this.title = spec.title;
+    this.shape = spec.shape;
+    this.limit = spec.limit;
     this.values = values;
     this.dims = dims;
     const letter = { input: "x", weight: "w" }[spec.name] ?? "y";
@@ -58,7 +66,10 @@ export class Panel {
     this.cells = this.perChannel * this.channels.length;
   }
 
-  /** Cell number -> [channel, depth, row, column]. */
+  /**
+   * Cell number -> [channel, depth, row, column].
+   * @param {number} cell
+   */
   place(cell) {
     const [, rows, columns] = this.size;
     return [
@@ -69,7 +80,10 @@ export class Panel {
     ];
   }
 
-  /** [channel, depth, row, column] -> cell number. */
+  /**
+   * [channel, depth, row, column] -> cell number.
+   * @param {number[]} place
+   */
   cell([channel, depth, row, column]) {
     const [depths, rows, columns] = this.size;
     return ((channel * depths + depth) * rows + row) * columns + column;
@@ -121,12 +135,33 @@ export class Panel {
 
 /** One window of a trace with the tensors around it. */
 export class Scene {
+  /**
+   * @param {import("./message.d.ts").Header} header
+   * @param {Record<string, any>} columns
+   */
   constructor(header, columns) {
-    Object.assign(this, header);
-    this.columns = columns;
+    this.case = header.case;
+    this.order = header.order;
     this.dims = header.dims;
+    this.sizes = header.sizes;
+    this.macs = header.macs;
+    this.units = header.units;
+    this.choices = header.choices;
+    this.reach = header.reach;
+    this.marks = header.marks;
+    this.links = header.links;
+    this.axes = header.axes;
+    this.showsAllTerms = header.all_terms;
+    this.verdict = header.verdict;
+    this.dtype = header.dtype;
+    this.opening = header.opening;
+    this.columns = columns;
     this.tensors = header.panels.map((spec) => new Panel(spec, columns[`values.${spec.name}`], header.dims));
-    [this.input, this.weight, this.output, this.torch] = this.tensors;
+    const [input, weight, output, torch] = this.tensors;
+    this.input = input;
+    this.weight = weight;
+    this.output = output;
+    this.torch = torch;
     this.start = header.window.start;
     this.stop = header.window.stop;
     this.total = header.window.total;
@@ -139,6 +174,8 @@ export class Scene {
     this.outputCell = new Int32Array(this.torch.cells);
     this.torchCell.forEach((there, cell) => there >= 0 && (this.outputCell[there] = cell));
     this.#indexPairs();
+    /** @type {boolean | undefined} */
+    this.roundsSome = undefined;
   }
 
   /** Per row, the row before it that lands in the same cell; -1 for none in this window. */
@@ -224,6 +261,11 @@ export class Scene {
     );
   }
 
+  /**
+   * Every combination of what meets along the axes, for these links.
+   * @param {{x: number, w: number, y: number}[][]} axes depth, rows, columns
+   * @param {number[][]} links
+   */
   #meet([depth, row, column], links) {
     const triples = [];
     for (const [x, w, y] of links) {
@@ -385,7 +427,7 @@ export class Scene {
     return {
       name: this.output.cellName(cell),
       terms,
-      complete: this.all_terms,
+      complete: this.showsAllTerms,
       cropped,
       bias: this.output.channels[this.output.place(cell)[0]].bias,
       total,

@@ -80,6 +80,7 @@ function storages() {
 class Editor {
   constructor(parent, style) {
     this.storages = storages();
+    this.send = (_text) => {};
     this.memory = recall(...this.storages);
     this.box = make("div", { class: "ce-box" });
     this.button = make("button", { type: "button", class: "ce-run", onclick: () => this.run() }, "Explain");
