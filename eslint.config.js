@@ -17,5 +17,8 @@ export default defineConfig([
     },
   },
   { files: ["convt_trace/**/*.js"], languageOptions: { globals: globals.browser } },
-  { files: ["tests/**/*.mjs", "scripts/**/*.mjs", "eslint.config.js"], languageOptions: { globals: globals.node } },
+  {
+    files: ["tests/**/*.mjs", "scripts/**/*.mjs", "eslint.config.js"],
+    languageOptions: { globals: globals.node },
+  },
 ]);

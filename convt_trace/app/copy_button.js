@@ -16,7 +16,9 @@ export function mount({ data, parentElement }, { style }) {
   }
   button.textContent = data.label;
   button.onclick = async () => {
-    button.textContent = (await copied(data.text)) ? "Copied" : "Select the text and copy it by hand";
+    button.textContent = (await copied(data.text))
+      ? "Copied"
+      : "Select the text and copy it by hand";
     setTimeout(() => (button.textContent = data.label), 2000);
   };
 }

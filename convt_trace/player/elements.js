@@ -55,7 +55,11 @@ export function checkbox(name, checked, run) {
 
 /** A list to choose from; `options` are pairs of a value and its text. */
 export function choice(name, options, run) {
-  const list = make("select", { "aria-label": name }, ...options.map(([value, text]) => make("option", { value }, text)));
+  const list = make(
+    "select",
+    { "aria-label": name },
+    ...options.map(([value, text]) => make("option", { value }, text)),
+  );
   list.onchange = () => run(list.value);
   return list;
 }

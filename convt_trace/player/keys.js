@@ -21,7 +21,17 @@ const MORE_HINTS = [
   ["H", "hide"],
 ];
 
-const ROLES = ["slider", "combobox", "textbox", "radio", "tab", "button", "option", "grid", "dialog"];
+const ROLES = [
+  "slider",
+  "combobox",
+  "textbox",
+  "radio",
+  "tab",
+  "button",
+  "option",
+  "grid",
+  "dialog",
+];
 /** What else on the page takes keys for itself. */
 const BUSY = [
   `input, textarea, select, button, a[href], summary, [contenteditable="true"], canvas`,
@@ -30,7 +40,8 @@ const BUSY = [
 
 /** The keys as a line of hints; there is room for more of them where there are no controls. */
 export function keyHints() {
-  const hint = (/** @type {string[]} */ [key, does], more) => make("span", { class: more && "ct-more-keys" }, make("kbd", {}, key), ` ${does} `);
+  const hint = (/** @type {string[]} */ [key, does], more) =>
+    make("span", { class: more && "ct-more-keys" }, make("kbd", {}, key), ` ${does} `);
   return make(
     "span",
     { class: "ct-keys" },
@@ -45,7 +56,8 @@ export function press(event, root, actions) {
   const target = event.composedPath()[0];
   if (!root.contains(target) && target.closest(BUSY)) return;
   if (target.type === "text" && event.key !== "Escape") return; // an answer is being typed
-  const pressesIt = event.key === " " && /BUTTON|INPUT/.test(target.tagName) && target.type !== "range";
+  const pressesIt =
+    event.key === " " && /BUTTON|INPUT/.test(target.tagName) && target.type !== "range";
   if (target.tagName === "SELECT" || pressesIt) return;
   const run = actions[event.key.length > 1 ? event.key : event.key.toLowerCase()];
   if (!run) return;

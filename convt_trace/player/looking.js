@@ -6,7 +6,8 @@ import { number } from "./number.js";
 const TERMS_SHOWN = 24;
 
 const HINTS = {
-  point: "Point at an output cell to see its whole sum, at an input value to see where it goes; click to pin it.",
+  point:
+    "Point at an output cell to see its whole sum, at an input value to see where it goes; click to pin it.",
   tap: "Tap an output cell to see its whole sum, an input value to see where it goes; tap again to unpin.",
 };
 
@@ -41,7 +42,8 @@ export class Looking {
     const { predict } = this.player;
     this.pinned = sameCell(target, this.pinned) ? null : target;
     const { panel, cell } = this.pinned ? this.#asOutput(this.pinned) : {};
-    if (panel === "output" && predict.hides(cell) && this.scene.torchCell[cell] >= 0) predict.aim(cell);
+    if (panel === "output" && predict.hides(cell) && this.scene.torchCell[cell] >= 0)
+      predict.aim(cell);
     this.light();
     if (panel === "output") this.tell(this.scene.outputCellOf(cell));
   }
@@ -54,7 +56,9 @@ export class Looking {
 
   /** A cell of torch's panel stands for the same cell of the output. */
   #asOutput({ panel, cell }) {
-    return panel === "torch" ? { panel: "output", cell: this.scene.outputCell[cell] } : { panel, cell };
+    return panel === "torch"
+      ? { panel: "output", cell: this.scene.outputCell[cell] }
+      : { panel, cell };
   }
 
   // -- lighting up ----------------------------------------------------------------------------
@@ -83,9 +87,18 @@ export class Looking {
     const { target, hinted } = predict;
     const asked = predict.on && target !== null && predict.hides(target) ? [target] : [];
     output.layers.asked.setAttribute("d", output.outline(asked, 2));
-    torch.layers.asked.setAttribute("d", torch.outline(asked.map((cell) => this.scene.torchCell[cell]), 2));
+    torch.layers.asked.setAttribute(
+      "d",
+      torch.outline(
+        asked.map((cell) => this.scene.torchCell[cell]),
+        2,
+      ),
+    );
     input.layers.asked.setAttribute("d", asked.length ? input.outline(hinted.inputs, 2) : "");
-    weight.layers.asked.setAttribute("d", asked.length ? weight.outline(new Set(hinted.taps), 2) : "");
+    weight.layers.asked.setAttribute(
+      "d",
+      asked.length ? weight.outline(new Set(hinted.taps), 2) : "",
+    );
   }
 
   #lit(name, cells) {
@@ -99,8 +112,14 @@ export class Looking {
       return;
     }
     const sum = this.scene.sumOf(cell);
-    this.#lit("input", sum.terms.map((term) => term.x));
-    this.#lit("weight", sum.terms.map((term) => term.w));
+    this.#lit(
+      "input",
+      sum.terms.map((term) => term.x),
+    );
+    this.#lit(
+      "weight",
+      sum.terms.map((term) => term.w),
+    );
     this.#lit("output", [cell]);
     if (!sum.cropped) this.#lit("torch", [this.scene.torchCell[cell]]);
     this.detail.replaceChildren(...describeSum(sum), this.#pinHint());
@@ -111,7 +130,8 @@ export class Looking {
     this.#lit("output", [cell]);
     if (there >= 0) this.#lit("torch", [there]);
     const name = this.scene.output.cellName(cell);
-    const asks = cell === this.player.predict.target ? "type what it will be" : "click it to predict it";
+    const asks =
+      cell === this.player.predict.target ? "type what it will be" : "click it to predict it";
     const said = there < 0 ? " is cropped by padding." : ` is hidden: ${asks}.`;
     this.detail.replaceChildren(make("p", {}, make("b", {}, name), said));
   }
@@ -121,9 +141,18 @@ export class Looking {
     const uses = scene.usesOf(cell);
     const inside = uses.filter((use) => scene.torchCell[use.y] >= 0);
     this.#lit("input", [cell]);
-    this.#lit("weight", uses.map((use) => use.w));
-    this.#lit("output", uses.map((use) => use.y));
-    this.#lit("torch", inside.map((use) => scene.torchCell[use.y]));
+    this.#lit(
+      "weight",
+      uses.map((use) => use.w),
+    );
+    this.#lit(
+      "output",
+      uses.map((use) => use.y),
+    );
+    this.#lit(
+      "torch",
+      inside.map((use) => scene.torchCell[use.y]),
+    );
     const goes = inside.slice(0, TERMS_SHOWN).map(({ y, w }) => {
       return `${scene.output.cellName(y)} (times ${scene.weight.cellName(w)} = ${scene.value("weight", w)})`;
     });
@@ -148,7 +177,11 @@ export class Looking {
   }
 
   #pinHint() {
-    return make("p", { class: "ct-hint" }, this.pinned ? "Pinned: click again, or press Esc, to unpin." : "Click to pin it.");
+    return make(
+      "p",
+      { class: "ct-hint" },
+      this.pinned ? "Pinned: click again, or press Esc, to unpin." : "Click to pin it.",
+    );
   }
 }
 
@@ -172,7 +205,8 @@ function describeSum(sum) {
   }
   const written = (parts) => [...parts, ...rest, ...bias].join(" + ");
   const total = make("p", { class: "ct-sum" }, make("b", {}, `= ${sum.total}`));
-  if (sum.torch !== null) total.append(` · torch: ${sum.torch}, ${sum.agrees ? "agrees" : "differs"}`);
+  if (sum.torch !== null)
+    total.append(` · torch: ${sum.torch}, ${sum.agrees ? "agrees" : "differs"}`);
   return [
     head,
     make("p", { class: "ct-sum" }, `= ${written(some.map((term) => term.names))}`),

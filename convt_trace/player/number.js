@@ -69,7 +69,8 @@ function rounded(value, digits) {
   if (!Number.isFinite(value)) return number(value);
   const [mantissa, power] = value.toExponential(digits - 1).split("e");
   const exponent = Number(power);
-  if (isShortWhole(value) || exponent < -4 || exponent >= 15) return `${withoutZeros(mantissa)}e${exponent}`;
+  if (isShortWhole(value) || exponent < -4 || exponent >= 15)
+    return `${withoutZeros(mantissa)}e${exponent}`;
   const plain = value.toFixed(Math.max(1, digits - 1 - exponent));
   const bare = withoutZeros(plain);
   return bare.includes(".") ? bare : plain; // 7.999999 is written 8.0000

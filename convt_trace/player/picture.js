@@ -73,17 +73,24 @@ export class Picture {
 
   #drawLegend() {
     const { scene } = this;
-    const key = (swatch, text) => make("span", { class: "ct-key" }, make("i", { class: swatch }), text);
-    const has = (mark) => scene.tensors.some((panel) => panel.tracks.some((track) => track[mark].some(Boolean)));
+    const key = (swatch, text) =>
+      make("span", { class: "ct-key" }, make("i", { class: swatch }), text);
+    const has = (mark) =>
+      scene.tensors.some((panel) => panel.tracks.some((track) => track[mark].some(Boolean)));
     const kinds = scene.input.tracks.flatMap((track) => track.kind);
-    const parts = [make("span", { class: "ct-key" }, "negative", make("i", { class: "ct-ramp" }), "positive")];
+    const parts = [
+      make("span", { class: "ct-key" }, "negative", make("i", { class: "ct-ramp" }), "positive"),
+    ];
     parts.push(key("ct-key-now", "this step"), key("ct-key-lit", "selected cell"));
-    if (scene.order === "gather" && kinds.includes("pad")) parts.push(key("ct-key-pad", "outside this line: padded zeros"));
+    if (scene.order === "gather" && kinds.includes("pad"))
+      parts.push(key("ct-key-pad", "outside this line: padded zeros"));
     if (has("crop")) parts.push(key("ct-key-crop", "cropped by padding"));
     if (has("extra")) parts.push(key("ct-key-extra", "added by output_padding"));
     const groups = [...new Set(scene.input.channels.map((channel) => channel.group))];
     if (groups.length > 1) {
-      parts.push(...groups.map((group) => key(`ct-key-group ct-group-${group % GROUPS}`, `group ${group}`)));
+      parts.push(
+        ...groups.map((group) => key(`ct-key-group ct-group-${group % GROUPS}`, `group ${group}`)),
+      );
     }
     this.legend.replaceChildren(...parts);
     this.cropBox.hidden = scene.macs.cropped === 0;
@@ -187,7 +194,9 @@ export class Picture {
       if (there < 0 || !done || !scene.columns.agrees[there] || predict.hides(at)) continue;
       const [x, y] = torch.corner(there);
       path +=
-        cell >= 30 ? `M${x + cell - 10} ${y + 6}l2.5 3 4.5 -5.5` : `M${x + cell - corner} ${y}h${corner}v${corner}z`;
+        cell >= 30
+          ? `M${x + cell - 10} ${y + 6}l2.5 3 4.5 -5.5`
+          : `M${x + cell - corner} ${y}h${corner}v${corner}z`;
     }
     torch.layers.mark.setAttribute("d", path);
   }
@@ -198,7 +207,8 @@ export class Picture {
   outlineStep() {
     const { scene } = this;
     const { step, level } = this.player;
-    for (const sheet of this.sheets) for (const name of ["now", "reach"]) sheet.layers[name].setAttribute("d", "");
+    for (const sheet of this.sheets)
+      for (const name of ["now", "reach"]) sheet.layers[name].setAttribute("d", "");
     if (step <= scene.start || !scene.has(step - 1)) {
       this.links.replaceChildren();
       return;
@@ -212,7 +222,10 @@ export class Picture {
       [output, "y"],
     ]) {
       const cells = [...new Set(scene.columns[column].subarray(first, row + 1))];
-      sheet.layers.now.setAttribute("d", cells.length > MOST_OUTLINED ? "" : sheet.outline(cells, 1));
+      sheet.layers.now.setAttribute(
+        "d",
+        cells.length > MOST_OUTLINED ? "" : sheet.outline(cells, 1),
+      );
       sheet.layers.now.style.strokeWidth = cells.length > 1 ? Math.min(2, sheet.laid.cell / 10) : 3;
     }
     if (first === row) this.#outlineReach(row);
@@ -226,10 +239,29 @@ export class Picture {
     const [x, w, y] = ["x", "w", "y"].map((column) => scene.columns[column][row]);
     const [channel] = scene.weight.place(w);
     const sameKernel = (term) => scene.weight.place(term.w)[0] === channel;
-    const terms = (scene.order === "scatter" ? scene.usesOf(x) : scene.termsOf(y)).filter(sameKernel);
-    if (scene.order === "scatter") output.layers.reach.setAttribute("d", output.outline(terms.map((term) => term.y), 3));
-    else input.layers.reach.setAttribute("d", input.outline(scene.windowOf(y, scene.input.place(x)[0]), 3));
-    weight.layers.reach.setAttribute("d", weight.outline(terms.map((term) => term.w), 3));
+    const terms = (scene.order === "scatter" ? scene.usesOf(x) : scene.termsOf(y)).filter(
+      sameKernel,
+    );
+    if (scene.order === "scatter")
+      output.layers.reach.setAttribute(
+        "d",
+        output.outline(
+          terms.map((term) => term.y),
+          3,
+        ),
+      );
+    else
+      input.layers.reach.setAttribute(
+        "d",
+        input.outline(scene.windowOf(y, scene.input.place(x)[0]), 3),
+      );
+    weight.layers.reach.setAttribute(
+      "d",
+      weight.outline(
+        terms.map((term) => term.w),
+        3,
+      ),
+    );
   }
 
   /** Join the input value and the tap to the output cell. */
@@ -248,14 +280,18 @@ export class Picture {
       return;
     }
     const cropped = !scene.kept(row);
-    const path = join(from, tap, input.laid.cell, weight.laid.cell) + join(tap, to, weight.laid.cell, output.laid.cell);
+    const path =
+      join(from, tap, input.laid.cell, weight.laid.cell) +
+      join(tap, to, weight.laid.cell, output.laid.cell);
     const parts = [
       draw("path", { class: "ct-link-halo", d: path }),
       draw("path", { class: `ct-link ${cropped ? "ct-dropped" : ""}`, d: path }),
     ];
     if (cropped) {
       const [x, y] = to;
-      parts.push(draw("path", { class: "ct-cross", d: `M${x - 6} ${y - 6}l12 12M${x + 6} ${y - 6}l-12 12` }));
+      parts.push(
+        draw("path", { class: "ct-cross", d: `M${x - 6} ${y - 6}l12 12M${x + 6} ${y - 6}l-12 12` }),
+      );
     }
     this.links.replaceChildren(...parts);
   }

@@ -73,15 +73,28 @@ class Player {
 
   #build(parent) {
     const { transport, picture, looking } = this;
-    this.hideList = choice("Hide the output, to predict it", Object.entries(HIDES), (what) => this.#hideBy(what));
-    this.shareButton = make("button", { type: "button", class: "ct-share", hidden: true, onclick: () => this.#share() }, "Share");
+    this.hideList = choice("Hide the output, to predict it", Object.entries(HIDES), (what) =>
+      this.#hideBy(what),
+    );
+    this.shareButton = make(
+      "button",
+      { type: "button", class: "ct-share", hidden: true, onclick: () => this.#share() },
+      "Share",
+    );
     this.sentence = make("p", { class: "ct-sentence", role: "status" });
     this.note = make("p", { class: "ct-note" });
     this.verdict = make("p", { class: "ct-verdict" });
     this.root = make(
       "section",
       { class: "ct-player", "aria-label": "Step-by-step player", hidden: true },
-      make("div", { class: "ct-bar" }, transport.buttons, transport.scrubber, transport.readout, this.shareButton),
+      make(
+        "div",
+        { class: "ct-bar" },
+        transport.buttons,
+        transport.scrubber,
+        transport.readout,
+        this.shareButton,
+      ),
       make(
         "div",
         { class: "ct-options" },
@@ -123,7 +136,12 @@ class Player {
     this.#look(scene.opening);
     const opening = scene.opening && scene.opening.key !== this.opened ? scene.opening : null;
     if (opening) this.opened = opening.key;
-    const key = JSON.stringify([scene.case, scene.order, scene.total, scene.tensors.map((panel) => panel.channels)]);
+    const key = JSON.stringify([
+      scene.case,
+      scene.order,
+      scene.total,
+      scene.tensors.map((panel) => panel.channels),
+    ]);
     if (key === this.key) this.#takeWindow(scene, opening);
     else {
       this.key = key;
@@ -194,7 +212,13 @@ class Player {
   #fetchAhead() {
     const { scene, step } = this;
     const near = step - scene.start > FETCH_AHEAD * (scene.stop - scene.start);
-    if (!near || scene.stop >= scene.total || this.scenes.has(scene.stop) || this.asked === scene.stop) return;
+    if (
+      !near ||
+      scene.stop >= scene.total ||
+      this.scenes.has(scene.stop) ||
+      this.asked === scene.stop
+    )
+      return;
     this.asked = scene.stop;
     this.#ask(scene.stop);
   }
@@ -232,7 +256,9 @@ class Player {
 
   #say() {
     const { scene, step } = this;
-    this.sentence.textContent = scene.sentence(step, this.level, (cell) => this.predict.covers(cell, step));
+    this.sentence.textContent = scene.sentence(step, this.level, (cell) =>
+      this.predict.covers(cell, step),
+    );
     this.sentence.classList.toggle("ct-dropped", step > 0 && !scene.kept(scene.rowOf(step)));
     this.#sayWindow();
   }
@@ -256,7 +282,9 @@ class Player {
   #sayVerdict() {
     const { verdict } = this.scene;
     const hidden = this.predict.hidesAny;
-    this.verdict.textContent = hidden ? "torch's output is hidden too, until it is predicted." : verdict.text;
+    this.verdict.textContent = hidden
+      ? "torch's output is hidden too, until it is predicted."
+      : verdict.text;
     this.verdict.dataset.kind = hidden ? "hidden" : verdict.kind;
   }
 
@@ -285,7 +313,12 @@ class Player {
   #share() {
     const { pinned } = this.looking;
     const cell = pinned ? this.scene.textOf(pinned) : "";
-    this.report("share", { step: this.step, unit: this.transport.unit, cell, hide: this.predict.from });
+    this.report("share", {
+      step: this.step,
+      unit: this.transport.unit,
+      cell,
+      hide: this.predict.from,
+    });
   }
 
   // -- hiding ---------------------------------------------------------------------------------

@@ -31,14 +31,17 @@ export function judge(text, value) {
   const infinite = /^(-?)inf(inity)?$/i.exec(plain);
   if (infinite) return value === (infinite[1] ? -Infinity : Infinity);
   if (!NUMBER.test(plain)) return null;
-  if (typeof value === "bigint") return /^-?\d+$/.test(plain) ? BigInt(plain) === value : Number(plain) === Number(value);
+  if (typeof value === "bigint")
+    return /^-?\d+$/.test(plain) ? BigInt(plain) === value : Number(plain) === Number(value);
   if (!Number.isFinite(value)) return false;
   return Math.abs(Number(plain) - value) <= slack(value);
 }
 
 /** How far off an answer may be: whole numbers are to be hit, what is shown rounded is not. */
 function slack(value) {
-  return Number.isInteger(value) && Math.abs(value) < 1e5 ? 0 : Math.max(CLOSE * Math.abs(value), NOTHING);
+  return Number.isInteger(value) && Math.abs(value) < 1e5
+    ? 0
+    : Math.max(CLOSE * Math.abs(value), NOTHING);
 }
 
 /** A hint of a level from 1 to `HINTS`: a sentence, and the cells to outline. Never the result. */
@@ -47,12 +50,30 @@ export function hint(scene, cell, level) {
   const rest = complete ? "" : "; channels that are not shown add to it";
   const inputs = [...new Set(terms.map((term) => term.x))];
   const taps = level > 1 ? terms.map((term) => term.w) : [];
-  if (!terms.length) return { text: `No input value reaches ${name}, so no tap does and there is nothing to multiply${rest}.`, inputs, taps };
-  const listed = (texts, apart) => texts.slice(0, MOST_TERMS).join(apart) + (texts.length > MOST_TERMS ? " …" : "");
+  if (!terms.length)
+    return {
+      text: `No input value reaches ${name}, so no tap does and there is nothing to multiply${rest}.`,
+      inputs,
+      taps,
+    };
+  const listed = (texts, apart) =>
+    texts.slice(0, MOST_TERMS).join(apart) + (texts.length > MOST_TERMS ? " …" : "");
   const text = {
-    1: () => `These inputs reach ${name}: ${listed(inputs.map((x) => scene.input.cellName(x)), ", ")}`,
-    2: () => `Each through one tap: ${listed(terms.map((term) => term.names), " + ")}`,
-    3: () => `The products: ${listed(terms.map((term) => term.numbers), " + ")}${plusBias(scene, cell)}`,
+    1: () =>
+      `These inputs reach ${name}: ${listed(
+        inputs.map((x) => scene.input.cellName(x)),
+        ", ",
+      )}`,
+    2: () =>
+      `Each through one tap: ${listed(
+        terms.map((term) => term.names),
+        " + ",
+      )}`,
+    3: () =>
+      `The products: ${listed(
+        terms.map((term) => term.numbers),
+        " + ",
+      )}${plusBias(scene, cell)}`,
   }[level]();
   return { text: `${text}${rest}.`, inputs, taps };
 }
@@ -124,7 +145,8 @@ export class Predict {
 
   #build() {
     const { make } = this;
-    const button = (text, run, about) => make("button", { type: "button", onclick: run, title: about ?? false }, text);
+    const button = (text, run, about) =>
+      make("button", { type: "button", onclick: run, title: about ?? false }, text);
     const id = `ct-answer-${Math.random().toString(36).slice(2)}`;
     this.ask = make("label", { class: "ct-ask", for: id });
     this.input = make("input", {
@@ -143,7 +165,13 @@ export class Predict {
       "form",
       { class: "ct-answer" },
       this.ask,
-      make("div", { class: "ct-row" }, this.input, make("button", { type: "submit", class: "ct-first" }, "Check"), this.hintButton),
+      make(
+        "div",
+        { class: "ct-row" },
+        this.input,
+        make("button", { type: "submit", class: "ct-first" }, "Check"),
+        this.hintButton,
+      ),
       this.said,
     );
     this.form.onsubmit = (event) => {
@@ -163,7 +191,11 @@ export class Predict {
         { class: "ct-row" },
         button("Previous cell", () => this.#move(-1)),
         button("Next cell", () => this.#move(1)),
-        button("Show the output", () => this.tell.ended(), "Ends predicting; every number is shown"),
+        button(
+          "Show the output",
+          () => this.tell.ended(),
+          "Ends predicting; every number is shown",
+        ),
         this.scored,
       ),
     );
@@ -191,7 +223,11 @@ export class Predict {
     this.names = new Map([...this.cells].map((cell) => [cell, scene.output.cellName(cell)]));
     if (!this.on) return;
     const left = this.#left;
-    this.aim(left.includes(this.target) ? this.target : (left[0] ?? this.target ?? this.#askable[0] ?? null));
+    this.aim(
+      left.includes(this.target)
+        ? this.target
+        : (left[0] ?? this.target ?? this.#askable[0] ?? null),
+    );
   }
 
   /** The hidden cells that are in the output; what padding crops nobody asks for. */
@@ -224,7 +260,8 @@ export class Predict {
 
   /** What the hints that were taken outline. */
   get hinted() {
-    const level = this.target === null ? 0 : (this.quiz.hinted.get(this.names.get(this.target)) ?? 0);
+    const level =
+      this.target === null ? 0 : (this.quiz.hinted.get(this.names.get(this.target)) ?? 0);
     if (!level || !this.hides(this.target)) return { inputs: [], taps: [] };
     return hint(this.scene, this.target, level);
   }
@@ -249,16 +286,22 @@ export class Predict {
     const solved = this.isSolved(cell);
     const known = bias === null ? "" : `, with a bias of ${bias}`;
     this.form.classList.toggle("ct-over-now", solved);
-    this.ask.textContent = solved ? `${name} = ${number(this.scene.output.values[cell])}` : `What will ${name} be${known}?`;
+    this.ask.textContent = solved
+      ? `${name} = ${number(this.scene.output.values[cell])}`
+      : `What will ${name} be${known}?`;
   }
 
   #show() {
     const { make, quiz } = this;
     const name = this.names.get(this.target);
-    const level = this.target !== null && this.hides(this.target) ? (quiz.hinted.get(name) ?? 0) : 0;
+    const level =
+      this.target !== null && this.hides(this.target) ? (quiz.hinted.get(name) ?? 0) : 0;
     this.hintButton.textContent = level < HINTS ? `Hint ${level + 1} of ${HINTS}` : "No more hints";
     this.hintButton.disabled = level >= HINTS;
-    const texts = Array.from({ length: level }, (_, at) => hint(this.scene, this.target, at + 1).text);
+    const texts = Array.from(
+      { length: level },
+      (_, at) => hint(this.scene, this.target, at + 1).text,
+    );
     this.hints.replaceChildren(...texts.map((text) => make("li", {}, text)));
     this.hints.hidden = !level;
     this.scored.textContent = quiz.score(this.#askable.length);
@@ -280,7 +323,12 @@ export class Predict {
     const name = this.names.get(target);
     const right = judge(input.value, scene.output.values[target]);
     if (right === null) {
-      this.#say(input.value.trim() ? "That is not a number. Type one, such as -1.5." : "Type a number first.", "unclear");
+      this.#say(
+        input.value.trim()
+          ? "That is not a number. Type one, such as -1.5."
+          : "Type a number first.",
+        "unclear",
+      );
       input.focus();
       return;
     }

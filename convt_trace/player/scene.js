@@ -52,7 +52,10 @@ export class Panel {
     this.values = values;
     this.dims = dims;
     const letter = { input: "x", weight: "w" }[spec.name] ?? "y";
-    this.channels = spec.channels.map((channel) => ({ ...channel, label: `${letter}[${channel.index}` }));
+    this.channels = spec.channels.map((channel) => ({
+      ...channel,
+      label: `${letter}[${channel.index}`,
+    }));
     this.tracks = spec.tracks.map((track) => ({
       kind: [],
       crop: [],
@@ -120,14 +123,17 @@ export class Panel {
   cellOfIndex(index) {
     const first = index.slice(0, -this.dims);
     const channel = this.channels.findIndex((one) => String(one.index) === String(first));
-    const places = this.ownTracks.map((track, axis) => track.label.indexOf(index[first.length + axis]));
+    const places = this.ownTracks.map((track, axis) =>
+      track.label.indexOf(index[first.length + axis]),
+    );
     if (channel < 0 || places.includes(-1)) return null;
     return this.cell([channel, ...Array(3 - this.dims).fill(0), ...places]);
   }
 
   /** The cell's own name, such as "x[0,1,2]". */
   cellName(cell) {
-    if (this.kind(cell) !== "real") return this.kind(cell) === "pad" ? "a padded zero" : "a stuffed zero";
+    if (this.kind(cell) !== "real")
+      return this.kind(cell) === "pad" ? "a padded zero" : "a stuffed zero";
     const channel = this.channels[this.place(cell)[0]];
     return `${channel.label},${this.index(cell).slice(channel.index.length)}]`;
   }
@@ -156,7 +162,9 @@ export class Scene {
     this.dtype = header.dtype;
     this.opening = header.opening;
     this.columns = columns;
-    this.tensors = header.panels.map((spec) => new Panel(spec, columns[`values.${spec.name}`], header.dims));
+    this.tensors = header.panels.map(
+      (spec) => new Panel(spec, columns[`values.${spec.name}`], header.dims),
+    );
     const [input, weight, output, torch] = this.tensors;
     this.input = input;
     this.weight = weight;
@@ -306,7 +314,9 @@ export class Scene {
   #mark(level, fits, last = false) {
     const group = this.units.indexOf("group");
     if (level < group - 1) return undefined;
-    const marks = this.marks.filter((mark) => level < group || mark.bound === "group").map((mark) => mark.at);
+    const marks = this.marks
+      .filter((mark) => level < group || mark.bound === "group")
+      .map((mark) => mark.at);
     if (level > group) marks.length = 0;
     const found = [0, ...marks, this.total].filter(fits);
     return last ? found.at(-1) : found[0];
@@ -345,7 +355,8 @@ export class Scene {
     if (unit === "stamp" || unit === "tap row") {
       return `${input} = ${this.value("input", x[first])} stamps ${this.#span(this.weight, w[first], w[row])} onto ${this.#span(this.output, y[first], y[row])}`;
     }
-    if (unit === "input value") return `${input} = ${this.value("input", x[first])} stamps every kernel of its group`;
+    if (unit === "input value")
+      return `${input} = ${this.value("input", x[first])} stamps every kernel of its group`;
     if (unit === "window" || unit === "output cell") {
       return `${this.output.cellName(y[first])} collects its taps`;
     }
@@ -395,7 +406,9 @@ export class Scene {
   #ending(cell) {
     const bias = this.output.channels[this.output.place(cell)[0]].bias;
     const total = number(this.output.values[cell]);
-    return bias === null ? ` (done: ${total})` : `, + bias ${number(Number(bias))} = ${total} (done)`;
+    return bias === null
+      ? ` (done: ${total})`
+      : `, + bias ${number(Number(bias))} = ${total} (done)`;
   }
 
   /** A cell's number, as text. */
@@ -423,7 +436,8 @@ export class Scene {
     const cropped = torchCell < 0;
     const [ours, theirs] = [this.output.values[cell], this.torch.values[torchCell]];
     const agrees = !cropped && this.columns.agrees[torchCell] === 1;
-    const [total, torch] = cropped || agrees ? [number(ours), cropped ? null : number(theirs)] : toldApart(ours, theirs);
+    const [total, torch] =
+      cropped || agrees ? [number(ours), cropped ? null : number(theirs)] : toldApart(ours, theirs);
     return {
       name: this.output.cellName(cell),
       terms,
@@ -455,7 +469,9 @@ export class Scene {
     if (!panel) return null;
     // Of an unbatched case, item 0 may be named too: the command line does.
     const whole = this.unbatched && panel !== this.weight && named.place.length === this.dims + 2;
-    const cell = panel.cellOfIndex(whole && named.place[0] === 0 ? named.place.slice(1) : named.place);
+    const cell = panel.cellOfIndex(
+      whole && named.place[0] === 0 ? named.place.slice(1) : named.place,
+    );
     return cell === null ? null : { panel: panel.name, cell };
   }
 

@@ -21,7 +21,8 @@ export class Sheet {
     this.body = make("div", { class: "ct-sheet" }, this.under, this.heat, this.over);
     this.caption = make("figcaption");
     this.figure = make("figure", { "data-panel": panel.name }, this.caption, this.body);
-    this.over.onpointermove = (event) => event.pointerType !== "touch" && looking.hover(this.pointed(event));
+    this.over.onpointermove = (event) =>
+      event.pointerType !== "touch" && looking.hover(this.pointed(event));
     this.over.onpointerleave = () => looking.hover(null);
     this.over.onclick = (event) => looking.pin(this.pointed(event));
   }
@@ -29,7 +30,9 @@ export class Sheet {
   pointed(event) {
     const { left, top, width } = this.over.getBoundingClientRect();
     const zoom = width / this.laid.width || 1;
-    const column = Math.floor(((event.clientX - left) / zoom - this.laid.margin.left) / this.laid.cell);
+    const column = Math.floor(
+      ((event.clientX - left) / zoom - this.laid.margin.left) / this.laid.cell,
+    );
     const row = Math.floor((event.clientY - top) / zoom / this.laid.cell);
     const cell = this.cellAt.get(row * this.laid.columns + column);
     return cell === undefined || column < 0 ? null : { panel: this.panel.name, cell };
@@ -40,7 +43,9 @@ export class Sheet {
     this.panel = panel;
     this.laid = laid;
     this.places = spots(panel, laid);
-    this.cellAt = new Map([...this.places].map(([cell, [row, column]]) => [row * laid.columns + column, cell]));
+    this.cellAt = new Map(
+      [...this.places].map(([cell, [row, column]]) => [row * laid.columns + column, cell]),
+    );
     this.figure.setAttribute("aria-label", `${panel.title}, shape ${panel.shape}`);
     this.caption.replaceChildren(make("b", {}, panel.title), " ", make("span", {}, panel.shape));
     const size = { width: `${laid.width}px`, height: `${laid.height}px` };
@@ -84,8 +89,18 @@ export class Sheet {
         parts.push(draw("rect", { class: group, x: 0, y: top + 1, width: 5, height: height - 2 }));
         // A line to another panel passes behind the name, not through it.
         names.push(
-          draw("rect", { class: "ct-behind", x: 6, y: top + height / 2 - 8, width: margin.left - 8, height: 16 }),
-          draw("text", { class: "ct-name", x: margin.left - 6, y: top + height / 2 + 4, "text-anchor": "end" }, `${channel.label}]`),
+          draw("rect", {
+            class: "ct-behind",
+            x: 6,
+            y: top + height / 2 - 8,
+            width: margin.left - 8,
+            height: 16,
+          }),
+          draw(
+            "text",
+            { class: "ct-name", x: margin.left - 6, y: top + height / 2 + 4, "text-anchor": "end" },
+            `${channel.label}]`,
+          ),
         );
       } else {
         const depth = panel.tracks[0].label[block.depth];
@@ -128,7 +143,16 @@ export class Sheet {
         laid.columnPlaces.map((place) => panel.tracks[2].label[place]),
         (length) => length * 7 + 5,
         (place, label) =>
-          draw("text", { class: "ct-tick", x: margin.left + (block.left + place + 0.5) * cell, y, "text-anchor": "middle" }, label),
+          draw(
+            "text",
+            {
+              class: "ct-tick",
+              x: margin.left + (block.left + place + 0.5) * cell,
+              y,
+              "text-anchor": "middle",
+            },
+            label,
+          ),
       );
     }
     if (panel.dims === 1) return ticks;
@@ -137,7 +161,16 @@ export class Sheet {
         laid.rowPlaces.map((place) => panel.tracks[1].label[place]),
         () => 13,
         (place, label) =>
-          draw("text", { class: "ct-tick", x: margin.left - 5, y: (block.top + place + 0.5) * cell + 4, "text-anchor": "end" }, label),
+          draw(
+            "text",
+            {
+              class: "ct-tick",
+              x: margin.left - 5,
+              y: (block.top + place + 0.5) * cell + 4,
+              "text-anchor": "end",
+            },
+            label,
+          ),
       );
     }
     return ticks;
@@ -146,26 +179,61 @@ export class Sheet {
   #drawOver() {
     const { cell } = this.laid;
     this.layers = Object.fromEntries(
-      ["crop", "real", "pad", "extra", "mark", "reach", "asked", "lit", "now"].map((name) => [name, draw("path", { class: `ct-${name}` })]),
+      ["crop", "real", "pad", "extra", "mark", "reach", "asked", "lit", "now"].map((name) => [
+        name,
+        draw("path", { class: `ct-${name}` }),
+      ]),
     );
     const { crop, real, pad, extra, mark, reach, asked, lit, now } = this.layers;
     const cells = [...this.places.keys()];
     const where = (test) => this.outline(cells.filter(test));
-    crop.setAttribute("d", where((at) => this.panel.marked(at, "crop")));
+    crop.setAttribute(
+      "d",
+      where((at) => this.panel.marked(at, "crop")),
+    );
     pad.setAttribute("d", this.#withinPadding(cells));
-    real.setAttribute("d", this.panel.tracks.some((track) => track.kind.length) ? where((at) => this.panel.kind(at) === "real") : "");
-    extra.setAttribute("d", where((at) => this.panel.marked(at, "extra") && !this.panel.marked(at, "crop")));
+    real.setAttribute(
+      "d",
+      this.panel.tracks.some((track) => track.kind.length)
+        ? where((at) => this.panel.kind(at) === "real")
+        : "",
+    );
+    extra.setAttribute(
+      "d",
+      where((at) => this.panel.marked(at, "extra") && !this.panel.marked(at, "crop")),
+    );
     crop.setAttribute("fill", `url(#${this.picture.hatch})`);
-    this.font = this.picture.isLarge ? Math.round(cell / 2) : cell >= 36 ? 15 : cell >= 28 ? 13 : 11;
+    this.font = this.picture.isLarge
+      ? Math.round(cell / 2)
+      : cell >= 36
+        ? 15
+        : cell >= 28
+          ? 13
+          : 11;
     this.over.style.fontSize = `${this.font}px`;
     this.numbers = new Map();
     if (cell >= NUMBERS_FROM && cells.length <= MOST_NUMBERS) {
       for (const at of cells) {
         const [x, y] = this.center(at);
-        this.numbers.set(at, draw("text", { class: "ct-number", x, y: y + this.font * 0.36, "data-cell": at }));
+        this.numbers.set(
+          at,
+          draw("text", { class: "ct-number", x, y: y + this.font * 0.36, "data-cell": at }),
+        );
       }
     }
-    this.over.replaceChildren(...this.names, crop, real, pad, extra, ...this.numbers.values(), mark, reach, asked, lit, now);
+    this.over.replaceChildren(
+      ...this.names,
+      crop,
+      real,
+      pad,
+      extra,
+      ...this.numbers.values(),
+      mark,
+      reach,
+      asked,
+      lit,
+      now,
+    );
   }
 
   /** A rectangle in every block around what padding's zeros surround. */
@@ -175,12 +243,19 @@ export class Sheet {
       const [channel, depth] = this.panel.place(at);
       const [x, y] = this.corner(at);
       const [left, top, right, bottom] = boxes.get(`${channel} ${depth}`) ?? [x, y, x, y];
-      boxes.set(`${channel} ${depth}`, [Math.min(left, x), Math.min(top, y), Math.max(right, x), Math.max(bottom, y)]);
+      boxes.set(`${channel} ${depth}`, [
+        Math.min(left, x),
+        Math.min(top, y),
+        Math.max(right, x),
+        Math.max(bottom, y),
+      ]);
     }
     if (!this.panel.tracks.some((track) => track.kind.includes("pad"))) return "";
     const size = this.laid.cell;
     return [...boxes.values()]
-      .map(([left, top, right, bottom]) => `M${left} ${top}H${right + size}V${bottom + size}H${left}z`)
+      .map(
+        ([left, top, right, bottom]) => `M${left} ${top}H${right + size}V${bottom + size}H${left}z`,
+      )
       .join("");
   }
 
@@ -204,7 +279,8 @@ export class Sheet {
     const number = this.numbers.get(cell);
     if (!number) return;
     const hollow = this.panel.kind(cell) !== "real" && this.panel.marked(cell, "crop");
-    const text = value === null || hollow ? "" : value === HIDDEN ? this.#covered(cell) : this.#short(value);
+    const text =
+      value === null || hollow ? "" : value === HIDDEN ? this.#covered(cell) : this.#short(value);
     if (number.textContent !== text) number.textContent = text;
     const dark = known ? this.picture.scale.wantsDark(value, this.panel.limit) : null;
     const tone = dark === null ? "" : dark ? "ct-on-light" : "ct-on-dark";

@@ -28,7 +28,14 @@ async function show(options, number) {
   const at = windows.findIndex(({ start, stop }) => start <= number && number < stop);
   if (at < 0 && number > 0) return; // asked ahead of a gap
   const data = await part(`window-${Math.max(at, 0)}`);
-  mount({ data, parentElement: element, setTriggerValue: (name, wanted) => name === "window" && show(options, wanted) }, options);
+  mount(
+    {
+      data,
+      parentElement: element,
+      setTriggerValue: (name, wanted) => name === "window" && show(options, wanted),
+    },
+    options,
+  );
 }
 
 const options = { reach };

@@ -26,7 +26,11 @@ export class Transport {
 
   #build() {
     const button = (name, run) =>
-      make("button", { type: "button", "aria-label": name, title: `${name} (${KEYS[name]})`, onclick: run }, icon(name));
+      make(
+        "button",
+        { type: "button", "aria-label": name, title: `${name} (${KEYS[name]})`, onclick: run },
+        icon(name),
+      );
     this.playButton = button("Play", () => this.toggle());
     this.buttons = make(
       "div",
@@ -68,7 +72,9 @@ export class Transport {
       return bound;
     });
     this.marks.replaceChildren(...bounds);
-    this.units.replaceChildren(...scene.choices.map((unit) => make("option", { value: unit }, unit)));
+    this.units.replaceChildren(
+      ...scene.choices.map((unit) => make("option", { value: unit }, unit)),
+    );
     this.takeUnit(this.unit);
     this.skipBox.hidden = scene.macs.cropped === 0;
   }
@@ -96,14 +102,19 @@ export class Transport {
   forward() {
     const { scene } = this;
     let to = this.#isAll ? scene.total : scene.next(this.step, this.level);
-    while (this.skipCropped && to < scene.stop && !this.#reachesOutput(this.step, to)) to = scene.next(to, this.level);
+    while (this.skipCropped && to < scene.stop && !this.#reachesOutput(this.step, to))
+      to = scene.next(to, this.level);
     this.seek(Math.min(to, scene.total));
   }
 
   back() {
     const { scene } = this;
     let to = this.#isAll ? 0 : scene.back(this.step, this.level);
-    while (this.skipCropped && to > scene.start && !this.#reachesOutput(scene.back(to, this.level), to)) {
+    while (
+      this.skipCropped &&
+      to > scene.start &&
+      !this.#reachesOutput(scene.back(to, this.level), to)
+    ) {
       to = scene.back(to, this.level);
     }
     this.seek(Math.max(to, 0));
@@ -116,7 +127,8 @@ export class Transport {
   /** Whether any MAC between two steps is not cropped. */
   #reachesOutput(from, to) {
     const { scene } = this;
-    for (let at = from; at < to; at += 1) if (scene.has(at) && scene.kept(at - scene.start)) return true;
+    for (let at = from; at < to; at += 1)
+      if (scene.has(at) && scene.kept(at - scene.start)) return true;
     return false;
   }
 

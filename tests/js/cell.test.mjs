@@ -24,7 +24,18 @@ test("a cell's text is its tensor and its index", () => {
 });
 
 test("other text is no cell", () => {
-  for (const text of ["", "no", "output", "output:", "output:1,", "output:1.5", "output:a", "output:1:2", ":1", "y[0,1]"]) {
+  for (const text of [
+    "",
+    "no",
+    "output",
+    "output:",
+    "output:1,",
+    "output:1.5",
+    "output:a",
+    "output:1:2",
+    ":1",
+    "y[0,1]",
+  ]) {
     assert.equal(fromText(text), null, text);
   }
 });
@@ -37,7 +48,11 @@ test("every cell that is told is the one that Python names, with item 0 where th
       const expected = scene.unbatched ? [0, ...index] : index;
       unbatched += scene.unbatched;
       assert.equal(expected.length, scene.dims + 2);
-      assert.deepEqual(scene.outputCellOf(scene.columns.y[row]), { tensor: "output", place: expected }, about);
+      assert.deepEqual(
+        scene.outputCellOf(scene.columns.y[row]),
+        { tensor: "output", place: expected },
+        about,
+      );
     }
   }
   assert.ok(unbatched > 0);

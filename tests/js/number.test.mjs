@@ -8,15 +8,18 @@ import { number, short, toldApart } from "../../convt_trace/player/number.js";
 
 const examples = JSON.parse(readFileSync(new URL("../numbers.json", import.meta.url), "utf8"));
 const WORDS = { nan: NaN, inf: Infinity, "-inf": -Infinity };
-const read = ({ dtype, value }) => (dtype.includes("int") ? BigInt(value) : (WORDS[value] ?? Number(value)));
+const read = ({ dtype, value }) =>
+  dtype.includes("int") ? BigInt(value) : (WORDS[value] ?? Number(value));
 
 test("every example is written as the table says", () => {
   assert.ok(examples.number.length > 40);
-  for (const example of examples.number) assert.equal(number(read(example)), example.text, example.value);
+  for (const example of examples.number)
+    assert.equal(number(read(example)), example.text, example.value);
 });
 
 test("every example is written short as the table says", () => {
-  for (const example of examples.short) assert.equal(short(read(example), example.room), example.text, example.value);
+  for (const example of examples.short)
+    assert.equal(short(read(example), example.room), example.text, example.value);
 });
 
 /** Numbers of every size, as a small generator of its own makes them: the same in every run. */

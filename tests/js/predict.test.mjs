@@ -13,18 +13,41 @@ const whole = scenes.filter(({ kind }) => kind === "whole").map(({ scene }) => s
 
 test("whole numbers are to be hit, fractions to 1 %", () => {
   const cases = [
-    ["8", 8, true], [" 8 ", 8, true], ["8.0", 8, true], ["+8", 8, true], ["8,0", 8, true], ["7", 8, false],
-    ["8.01", 8, false], ["−3", -3, true], ["–3", -3, true], ["3", -3, false], [".5", 0.5, true], ["1e2", 100, true],
-    ["0.33", 1 / 3, true], ["0.3", 1 / 3, false], ["0", 1e-8, true], ["0", 0.1, false], ["-0", 0, true],
-    ["nan", NaN, true], ["NaN", 3, false], ["inf", Infinity, true], ["-inf", -Infinity, true], ["inf", -Infinity, false],
-    ["5", Infinity, false], ["4611686018427387904", 2n ** 62n, true], ["4611686018427387905", 2n ** 62n, false],
-    ["3.0", 3n, true], ["1234567", 1234568.9, true],
+    ["8", 8, true],
+    [" 8 ", 8, true],
+    ["8.0", 8, true],
+    ["+8", 8, true],
+    ["8,0", 8, true],
+    ["7", 8, false],
+    ["8.01", 8, false],
+    ["−3", -3, true],
+    ["–3", -3, true],
+    ["3", -3, false],
+    [".5", 0.5, true],
+    ["1e2", 100, true],
+    ["0.33", 1 / 3, true],
+    ["0.3", 1 / 3, false],
+    ["0", 1e-8, true],
+    ["0", 0.1, false],
+    ["-0", 0, true],
+    ["nan", NaN, true],
+    ["NaN", 3, false],
+    ["inf", Infinity, true],
+    ["-inf", -Infinity, true],
+    ["inf", -Infinity, false],
+    ["5", Infinity, false],
+    ["4611686018427387904", 2n ** 62n, true],
+    ["4611686018427387905", 2n ** 62n, false],
+    ["3.0", 3n, true],
+    ["1234567", 1234568.9, true],
   ];
-  for (const [text, value, right] of cases) assert.equal(judge(text, value), right, `${text} for ${value}`);
+  for (const [text, value, right] of cases)
+    assert.equal(judge(text, value), right, `${text} for ${value}`);
 });
 
 test("what is not a number is neither right nor wrong", () => {
-  for (const text of ["", " ", "eight", "1.2.3", "--1", "0x10", "1/2", "e5", "<b>"]) assert.equal(judge(text, 8), null, text);
+  for (const text of ["", " ", "eight", "1.2.3", "--1", "0x10", "1/2", "e5", "<b>"])
+    assert.equal(judge(text, 8), null, text);
 });
 
 test("from step 0 on everything is hidden", () => {
@@ -33,7 +56,9 @@ test("from step 0 on everything is hidden", () => {
 
 test("from a later step on, what is not done by then is hidden", () => {
   for (const scene of whole) {
-    for (const from of [1, Math.floor(scene.stop / 2), scene.stop, scene.stop + 99].filter((at) => at > 0)) {
+    for (const from of [1, Math.floor(scene.stop / 2), scene.stop, scene.stop + 99].filter(
+      (at) => at > 0,
+    )) {
       const filling = new Filling(scene);
       filling.go(Math.min(from, scene.stop));
       const hidden = hiddenCells(scene, from);
@@ -58,13 +83,24 @@ test("hints go from inputs to taps to numbers, and the numbers add up", () => {
       assert.equal(inputs.taps.length, 0);
       assert.deepEqual(new Set(inputs.inputs), new Set(sum.terms.map((term) => term.x)));
       if (!sum.terms.length || sum.terms.length > 24) continue;
-      assert.deepEqual(taps.taps, sum.terms.map((term) => term.w));
+      assert.deepEqual(
+        taps.taps,
+        sum.terms.map((term) => term.w),
+      );
       assert.ok(!inputs.text.includes("w["));
       assert.ok(!taps.text.includes("="));
       if (sum.cropped || !sum.complete) continue;
-      const written = products.text.replace(/^.*?: /, "").replace(" (bias)", "").replace(/\.$/, "");
-      const total = written.split(" + ").map((term) => term.split("*").map((part) => Number(part.replace(/[()]/g, ""))));
-      const added = total.reduce((all, factors) => all + factors.reduce((product, factor) => product * factor, 1), 0);
+      const written = products.text
+        .replace(/^.*?: /, "")
+        .replace(" (bias)", "")
+        .replace(/\.$/, "");
+      const total = written
+        .split(" + ")
+        .map((term) => term.split("*").map((part) => Number(part.replace(/[()]/g, ""))));
+      const added = total.reduce(
+        (all, factors) => all + factors.reduce((product, factor) => product * factor, 1),
+        0,
+      );
       assert.equal(number(added + 0), number(Number(scene.output.values[cell])), written);
     }
   }

@@ -4,7 +4,13 @@
 // What is typed is remembered here, in the browser, at every key: it outlives an error, a page change,
 // a reload and the server.
 
-import { createEditor, defaultCommands, editHistory, insertText, layout } from "./prism-code-editor.js";
+import {
+  createEditor,
+  defaultCommands,
+  editHistory,
+  insertText,
+  layout,
+} from "./prism-code-editor.js";
 
 const STORED_AS = "convt-trace:text";
 const editors = new WeakMap();
@@ -83,9 +89,17 @@ class Editor {
     this.send = (_text) => {};
     this.memory = recall(...this.storages);
     this.box = make("div", { class: "ce-box" });
-    this.button = make("button", { type: "button", class: "ce-run", onclick: () => this.run() }, "Explain");
+    this.button = make(
+      "button",
+      { type: "button", class: "ce-run", onclick: () => this.run() },
+      "Explain",
+    );
     this.status = make("span", { class: "ce-status", role: "status" });
-    this.back = make("button", { type: "button", class: "ce-back", onclick: () => this.bringBack() }, "Back to your own text");
+    this.back = make(
+      "button",
+      { type: "button", class: "ce-back", onclick: () => this.bringBack() },
+      "Back to your own text",
+    );
     const apple = /Mac|iP(hone|ad)/.test(navigator.platform);
     const keys = make("kbd", {}, apple ? "⌘ Enter" : "Ctrl Enter");
     const bar = make("div", { class: "ce-bar" }, this.button, keys, this.status, this.back);
@@ -98,13 +112,17 @@ class Editor {
 
   receive(data) {
     this.data = data;
-    this.root.classList.toggle("ce-night", isLight(getComputedStyle(this.root).getPropertyValue("--st-text-color")));
+    this.root.classList.toggle(
+      "ce-night",
+      isLight(getComputedStyle(this.root).getPropertyValue("--st-text-color")),
+    );
     const load = data.load;
     if (!this.editor) {
       const start = load && load.id !== this.memory?.load ? null : this.memory;
       this.create(start?.text ?? load?.text ?? data.first);
       // An example takes the place of what was typed here; that stays within reach.
-      if (this.memory && !start && !this.memory.given && this.memory.text.trim()) this.memory.own = this.memory.text;
+      if (this.memory && !start && !this.memory.given && this.memory.text.trim())
+        this.memory.own = this.memory.text;
       if (!start) this.took(load?.id ?? null);
     } else if (load && load.id !== this.memory.load) {
       this.replace(load.text);
@@ -118,7 +136,13 @@ class Editor {
   create(text) {
     this.editor = createEditor(
       this.box,
-      { language: "python", tabSize: 4, value: text, class: "ce-editor", onUpdate: () => this.changed() },
+      {
+        language: "python",
+        tabSize: 4,
+        value: text,
+        class: "ce-editor",
+        onUpdate: () => this.changed(),
+      },
       defaultCommands(),
       editHistory(),
     );
@@ -142,7 +166,13 @@ class Editor {
 
   /** Note that the text in the editor is the one that was handed over under this name. */
   took(load) {
-    this.memory = { text: this.editor.value, load, ran: true, given: true, own: this.memory?.own ?? "" };
+    this.memory = {
+      text: this.editor.value,
+      load,
+      ran: true,
+      given: true,
+      own: this.memory?.own ?? "",
+    };
     remember(this.memory, ...this.storages);
   }
 
@@ -204,7 +234,10 @@ class Editor {
     const { container } = this.editor;
     if (!line) return;
     const top = line.offsetTop;
-    if (top < container.scrollTop || top + line.offsetHeight > container.scrollTop + container.clientHeight) {
+    if (
+      top < container.scrollTop ||
+      top + line.offsetHeight > container.scrollTop + container.clientHeight
+    ) {
       container.scrollTop = Math.max(0, top - container.clientHeight / 2);
     }
   }
