@@ -4,7 +4,7 @@
 import { isNight, Scale } from "./colours.js";
 import { checkbox, draw, make } from "./elements.js";
 import { fit } from "./layout.js";
-import { DONE, EMPTY } from "./scene.js";
+import { DONE, EMPTY } from "./filling.js";
 import { GROUPS, HIDDEN, Sheet } from "./sheet.js";
 
 const LARGER = [3, 2.5, 2.2, 2, 1.8, 1.6, 1.4, 1.2, 1]; // how much a presenter's picture grows, at best

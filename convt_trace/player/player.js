@@ -7,7 +7,8 @@ import { keyHints, press } from "./keys.js";
 import { Looking } from "./looking.js";
 import { Picture } from "./picture.js";
 import { Predict } from "./predict.js";
-import { decode, Filling, holds } from "./scene.js";
+import { Filling } from "./filling.js";
+import { decode, holds } from "./scene.js";
 import { Transport } from "./transport.js";
 
 const FETCH_AHEAD = 0.6; // of a window; the next one is asked for beyond it

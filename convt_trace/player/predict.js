@@ -3,7 +3,7 @@
 // touch no page, so that `node --test` can import them; `Predict` is the panel that asks.
 
 import { number } from "./number.js";
-import { DONE, Filling } from "./scene.js";
+import { DONE, Filling } from "./filling.js";
 
 /** The hints of a cell: which inputs reach it, through which taps, and the numbers to multiply. */
 export const HINTS = 3;

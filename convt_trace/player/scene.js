@@ -1,9 +1,10 @@
-// A scene as the browser reads it: decoding the message, naming cells, walking steps, saying them.
+// A scene as the browser reads it: decoding the message, looking cells up, walking steps, saying them.
 // Nothing here touches the page, so that `node --test` can import it. The message is described in
 // docs/scene.md; which cells meet and what they sum to was worked out in Python, and is looked up here.
 
 import { fromText, toText } from "./cell.js";
 import { isExact, number, toldApart } from "./number.js";
+import { Panel } from "./panel.js";
 
 const ARRAYS = {
   float64: Float64Array,
@@ -14,10 +15,6 @@ const ARRAYS = {
 const KEPT = 1;
 const COMPLETES = 2;
 const LEVEL_SHIFT = 4;
-
-export const EMPTY = 0;
-export const FILLING = 1;
-export const DONE = 2;
 
 /** Decode one message (Uint8Array) into a Scene. */
 export function decode(message) {
@@ -35,108 +32,6 @@ export function decode(message) {
 /** Whether a window, {start, stop}, can show a step: the MAC before it is in the window. */
 export function holds({ start, stop }, step) {
   return step === 0 ? start === 0 : start < step && step <= stop;
-}
-
-/** A tensor on screen: channels of depth x rows x columns cells, numbered in that order. */
-export class Panel {
-  /**
-   * @param {import("./message.d.ts").PanelSpec} spec
-   * @param {any} values
-   * @param {number} dims
-   */
-  constructor(spec, values, dims) {
-    this.name = spec.name;
-    this.title = spec.title;
-    this.shape = spec.shape;
-    this.limit = spec.limit;
-    this.values = values;
-    this.dims = dims;
-    const letter = { input: "x", weight: "w" }[spec.name] ?? "y";
-    this.channels = spec.channels.map((channel) => ({
-      ...channel,
-      label: `${letter}[${channel.index}`,
-    }));
-    this.tracks = spec.tracks.map((track) => ({
-      kind: [],
-      crop: [],
-      extra: [],
-      ...track,
-      length: track.label.length,
-    }));
-    const [depth, rows, columns] = this.tracks.map((track) => track.length);
-    this.size = [depth, rows, columns];
-    this.perChannel = depth * rows * columns;
-    this.cells = this.perChannel * this.channels.length;
-  }
-
-  /**
-   * Cell number -> [channel, depth, row, column].
-   * @param {number} cell
-   */
-  place(cell) {
-    const [, rows, columns] = this.size;
-    return [
-      Math.floor(cell / this.perChannel),
-      Math.floor((cell % this.perChannel) / (rows * columns)),
-      Math.floor((cell % (rows * columns)) / columns),
-      cell % columns,
-    ];
-  }
-
-  /**
-   * [channel, depth, row, column] -> cell number.
-   * @param {number[]} place
-   */
-  cell([channel, depth, row, column]) {
-    const [depths, rows, columns] = this.size;
-    return ((channel * depths + depth) * rows + row) * columns + column;
-  }
-
-  /** Whether any axis gives the cell this mark ("crop" or "extra"). */
-  marked(cell, mark) {
-    const [, ...places] = this.place(cell);
-    return places.some((at, axis) => this.tracks[axis][mark][at]);
-  }
-
-  /** "real", "zero" (stuffed between inputs) or "pad" (around them). */
-  kind(cell) {
-    const [, ...places] = this.place(cell);
-    const kinds = places.map((at, axis) => this.tracks[axis].kind[at] ?? "real");
-    if (kinds.includes("pad")) return "pad";
-    return kinds.includes("zero") ? "zero" : "real";
-  }
-
-  /** The tracks of the tensor's own axes. */
-  get ownTracks() {
-    return this.tracks.slice(3 - this.dims);
-  }
-
-  /** The cell's index in the tensor, [0, 1, 2]; null for a zero that the tensor does not hold. */
-  index(cell) {
-    if (this.kind(cell) !== "real") return null;
-    const [channel, ...places] = this.place(cell);
-    const position = this.ownTracks.map((track, axis) => track.label[places[3 - this.dims + axis]]);
-    return [...this.channels[channel].index, ...position];
-  }
-
-  /** The cell with this index in the tensor; null where it is not on screen. */
-  cellOfIndex(index) {
-    const first = index.slice(0, -this.dims);
-    const channel = this.channels.findIndex((one) => String(one.index) === String(first));
-    const places = this.ownTracks.map((track, axis) =>
-      track.label.indexOf(index[first.length + axis]),
-    );
-    if (channel < 0 || places.includes(-1)) return null;
-    return this.cell([channel, ...Array(3 - this.dims).fill(0), ...places]);
-  }
-
-  /** The cell's own name, such as "x[0,1,2]". */
-  cellName(cell) {
-    if (this.kind(cell) !== "real")
-      return this.kind(cell) === "pad" ? "a padded zero" : "a stuffed zero";
-    const channel = this.channels[this.place(cell)[0]];
-    return `${channel.label},${this.index(cell).slice(channel.index.length)}]`;
-  }
 }
 
 /** One window of a trace with the tensors around it. */
@@ -501,46 +396,4 @@ function wrap(text) {
 function push(map, key, value) {
   if (map.has(key)) map.get(key).push(value);
   else map.set(key, [value]);
-}
-
-/** The output as it fills: what every cell holds after a number of MACs. */
-export class Filling {
-  constructor(scene) {
-    this.scene = scene;
-    const { held, stage } = scene.columns;
-    this.values = held.slice();
-    this.stages = stage.slice();
-    this.step = scene.start;
-  }
-
-  /** Go to a step of this window; return the output cells that changed. */
-  go(step) {
-    const changed = new Set();
-    while (this.step < step) changed.add(this.#forward(this.step++ - this.scene.start));
-    while (this.step > step) changed.add(this.#back(--this.step - this.scene.start));
-    return changed;
-  }
-
-  #forward(row) {
-    const cell = this.scene.columns.y[row];
-    this.#set(cell, row);
-    return cell;
-  }
-
-  #back(row) {
-    const cell = this.scene.columns.y[row];
-    const before = this.scene.previous[row];
-    if (before >= 0) this.#set(cell, before);
-    else {
-      this.values[cell] = this.scene.columns.held[cell];
-      this.stages[cell] = this.scene.columns.stage[cell];
-    }
-    return cell;
-  }
-
-  #set(cell, row) {
-    const done = this.scene.completes(row);
-    this.values[cell] = done ? this.scene.output.values[cell] : this.scene.columns.after[row];
-    this.stages[cell] = done ? DONE : FILLING;
-  }
 }

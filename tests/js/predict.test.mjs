@@ -5,7 +5,8 @@ import { test } from "node:test";
 
 import { hiddenCells, hint, HINTS, judge, Quiz } from "../../convt_trace/player/predict.js";
 import { number } from "../../convt_trace/player/number.js";
-import { decode, DONE, Filling } from "../../convt_trace/player/scene.js";
+import { DONE, Filling } from "../../convt_trace/player/filling.js";
+import { decode } from "../../convt_trace/player/scene.js";
 import { messages } from "./lib/scenes.mjs";
 
 const scenes = messages().map(({ kind, message }) => ({ kind, scene: decode(message) }));

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { number } from "../../convt_trace/player/number.js";
-import { decode, DONE, EMPTY, Filling, FILLING, holds } from "../../convt_trace/player/scene.js";
+import { DONE, EMPTY, Filling, FILLING } from "../../convt_trace/player/filling.js";
+import { decode, holds } from "../../convt_trace/player/scene.js";
 import { messages } from "./lib/scenes.mjs";
 
 const scenes = messages().map((entry) => ({ ...entry, scene: decode(entry.message) }));
