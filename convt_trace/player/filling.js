@@ -6,6 +6,7 @@ export const DONE = 2;
 
 /** The output as it fills: what every cell holds after a number of MACs. */
 export class Filling {
+  /** @param {import("./scene.js").Scene} scene */
   constructor(scene) {
     this.scene = scene;
     const { held, stage } = scene.columns;

@@ -12,7 +12,11 @@ const HINTS = {
 };
 
 export class Looking {
-  /** `player` has the scene, the picture and what is hidden; `tell` hears of a click on an output cell. */
+  /**
+   * `player` has the scene, the picture and what is hidden; `tell` hears of a click on an output cell.
+   * @param {import("./player.js").Player} player
+   * @param {(cell: import("./cell.js").Cell) => void} tell
+   */
   constructor(player, tell) {
     this.player = player;
     this.tell = tell;

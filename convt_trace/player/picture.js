@@ -12,7 +12,11 @@ const SEEN_FROM_AFAR = 34; // pixels of a cell before it grows
 const MOST_OUTLINED = 2000; // cells; more are a smear
 
 export class Picture {
-  /** `player` has the scene, the filling, the step, and what is hidden; `redrawn` follows a new layout. */
+  /**
+   * `player` has the scene, the filling, the step, and what is hidden; `redrawn` follows a new layout.
+   * @param {import("./player.js").Player} player
+   * @param {() => void} redrawn
+   */
   constructor(player, redrawn) {
     this.player = player;
     this.redrawn = redrawn;

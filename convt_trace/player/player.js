@@ -30,12 +30,13 @@ export function mount({ data, parentElement, setTriggerValue }, options) {
 }
 
 /** One player on the page. */
-class Player {
+export class Player {
   constructor(parent, options) {
     this.options = options;
     /** Tells the page something; each message brings the way to do so. */
     this.report = (_name, _value) => {};
     this.scenes = new Map();
+    /** @type {import("./scene.js").Scene} */
     this.scene = null;
     this.key = null;
     this.opened = null;

@@ -15,6 +15,8 @@ const NUMBER = /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 /**
  * The output cells whose numbers are hidden from a step on: those that are not done by then.
  * In a window that does not hold that step all are, rather than one too few.
+ * @param {import("./scene.js").Scene} scene
+ * @param {number} from
  */
 export function hiddenCells(scene, from) {
   const cells = [...Array(scene.output.cells).keys()];
@@ -44,7 +46,12 @@ function slack(value) {
     : Math.max(CLOSE * Math.abs(value), NOTHING);
 }
 
-/** A hint of a level from 1 to `HINTS`: a sentence, and the cells to outline. Never the result. */
+/**
+ * A hint of a level from 1 to `HINTS`: a sentence, and the cells to outline. Never the result.
+ * @param {import("./scene.js").Scene} scene
+ * @param {number} cell
+ * @param {number} level
+ */
 export function hint(scene, cell, level) {
   const { name, terms, complete } = scene.sumOf(cell);
   const rest = complete ? "" : "; channels that are not shown add to it";
@@ -205,7 +212,12 @@ export class Predict {
     return this.from !== null;
   }
 
-  /** Hide the output of a scene from a step on, and ask for a cell of it; null shows everything. */
+  /**
+   * Hide the output of a scene from a step on, and ask for a cell of it; null shows everything.
+   * @param {import("./scene.js").Scene} scene
+   * @param {number | null} from
+   * @param {number | null} cell
+   */
   start(scene, from, cell = null) {
     this.from = from;
     this.quiz = new Quiz();
@@ -215,7 +227,10 @@ export class Predict {
     if (cell !== null && this.#askable.includes(cell)) this.aim(cell);
   }
 
-  /** Go on in another window. */
+  /**
+   * Go on in another window.
+   * @param {import("./scene.js").Scene} scene
+   */
   show(scene) {
     this.scene = scene;
     this.element.hidden = !this.on;

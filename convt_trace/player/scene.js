@@ -225,7 +225,7 @@ export class Scene {
   }
 
   /** The step as one sentence; of the output cells that `hides` names it tells no number. */
-  sentence(step, level, hides = () => false) {
+  sentence(step, level, hides = (_cell) => false) {
     if (step === 0) return this.#opening();
     const row = this.rowOf(step);
     const first = this.unitStart(row, level);

@@ -12,7 +12,12 @@ export const HIDDEN = Symbol("a number that is to be predicted");
 
 /** One tensor: a plotly heatmap with block names and indices under it, marks and outlines over it. */
 export class Sheet {
-  /** `picture` is what the sheet is part of; `looking` is told what is pointed at and clicked. */
+  /**
+   * `picture` is what the sheet is part of; `looking` is told what is pointed at and clicked.
+   * @param {import("./picture.js").Picture} picture
+   * @param {import("./looking.js").Looking} looking
+   * @param {import("./panel.js").Panel} panel
+   */
   constructor(picture, looking, panel) {
     this.picture = picture;
     this.heat = make("div", { class: "ct-heat" });

@@ -10,6 +10,7 @@ export class Transport {
    * `player` has the scene; `bring(step)` puts the window that shows a step on the page, or asks for
    * it and is false; `stand()` draws the step that the transport is at, `respan()` its new unit;
    * `playing(on)` hears when playing starts and ends.
+   * @param {import("./player.js").Player} player
    */
   constructor(player, { bring, stand, respan, playing }, options) {
     this.player = player;
