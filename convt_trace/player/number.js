@@ -25,10 +25,10 @@ export function number(value, digits = DIGITS) {
 export function short(value, room) {
   const full = number(value);
   if (full.length <= room) return full;
-  for (let digits = DIGITS - 1; digits > 0; digits -= 1) {
-    const text = rounded(Number(value), digits);
-    if (text.length <= room) return text;
-  }
+  const fewer = [4, 3, 2, 1].map((digits) => rounded(Number(value), digits));
+  const withoutNought = fewer.map((text) => text.replace(/^(-?)0\./, "$1.")); // -0.5 as -.5
+  const fits = [...fewer, ...withoutNought].find((text) => text.length <= room);
+  if (fits !== undefined) return fits;
   const about = Number.isInteger(Number(value)) ? "" : `≈${Math.round(Number(value))}`;
   return about.length <= room ? about : "";
 }
