@@ -16,6 +16,8 @@ SOURCES := $(wildcard convt_trace app.py pages tests bench scripts)
 # What is type-checked: what people run and import, not the tests.
 TYPED := $(wildcard convt_trace app.py pages/*.py scripts/*.py)
 JS_TESTS := $(wildcard tests/js/*.js tests/js/*.mjs)
+# Node and npm come with the test requirements; what npm starts has to find the same Node.
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --silent
 
 # The checkout is used as it lies; scripts/ holds what tests and measurements share.
 export PYTHONPATH := $(CURDIR):$(CURDIR)/scripts
@@ -31,18 +33,20 @@ app: $(VENV)/app.stamp  ## Start the app and open it in the browser (PORT=8501, 
 
 test: lint types test-js test-py  ## Run all checks and tests, the browser ones included
 
-lint: $(VENV)/test.stamp
+lint: $(VENV)/test.stamp node_modules/.stamp
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+	$(NPM) run lint
 
-types: $(VENV)/test.stamp
+types: $(VENV)/test.stamp node_modules/.stamp
 	$(BIN)/mypy $(TYPED)
+	$(NPM) run types
 
 test-js: $(VENV)/test.stamp
 ifeq ($(JS_TESTS),)
 	@echo "No JavaScript tests in tests/js."
 else
-	@node="$$($(PY) scripts/find_node.py)" && "$$node" --test $(JS_TESTS)
+	$(BIN)/node --test $(JS_TESTS)
 endif
 
 test-py: $(VENV)/test.stamp browser
@@ -57,12 +61,13 @@ bench: $(VENV)/test.stamp browser  ## Measure the engine, the messages, the play
 screenshots: $(VENV)/test.stamp browser  ## Make the pictures of the README and the docs
 	$(PY) scripts/screenshots.py
 
-format: $(VENV)/test.stamp  ## Put the code into its shape
+format: $(VENV)/test.stamp node_modules/.stamp  ## Put the code into its shape
 	$(BIN)/ruff check --fix $(SOURCES)
 	$(BIN)/ruff format $(SOURCES)
+	$(NPM) run format
 
 clean:  ## Remove what make made, the environment included
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache build dist *.egg-info
+	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than the requirements it was made from, or it is made again.
@@ -74,6 +79,11 @@ $(VENV)/app.stamp: $(PY) requirements.txt
 $(VENV)/test.stamp: $(VENV)/app.stamp requirements-test.txt
 	@echo "Installing what the tests need ..."
 	$(PIP) -r requirements-test.txt
+	@touch $@
+
+node_modules/.stamp: $(VENV)/test.stamp package.json package-lock.json .npmrc
+	@echo "Installing what checks the JavaScript ..."
+	$(NPM) ci --no-audit --no-fund
 	@touch $@
 
 $(PY):

@@ -17,7 +17,7 @@ from convt_trace.answers.refused import explained
 from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import Ints
-from convt_trace.engine.orders import ORDERS
+from convt_trace.engine.orders import ORDERS, units_of
 from convt_trace.engine.view import Cell, Moment, View, picked_trace, view_of
 from convt_trace.links.files import from_json
 from convt_trace.links.packed import Unreadable
@@ -282,7 +282,7 @@ def _export(asked: argparse.Namespace) -> int:
 
 def _unit(case: Case, order: str, text: str) -> str:
     """Return a unit of step by its name, written as the player shows it or as links do."""
-    units = [unit for unit in ORDERS[order].units if unit != "tap row" or case.layer.dims > 1]
+    units = units_of(order, case.layer.dims)
     for unit in units:
         if text.lower().replace("-", " ") == unit.lower():
             return unit

@@ -17,9 +17,9 @@ import numpy as np
 from convt_trace import Case
 from convt_trace.engine.view import View, picked_trace
 from convt_trace.links.settings import PRESETS
+from convt_trace.player import scene as scenes
 from convt_trace.player.scene import read_message, scene
 
-MODULE = sys.modules[View.__module__]
 ORDERS = ("scatter", "gather")
 
 
@@ -79,7 +79,7 @@ def names(case: Case, view: View, rows: range) -> list[list[str]]:
 
 def finished(case: Case, view: View) -> list[float]:
     """The finished output of the batch item on screen."""
-    output = MODULE.wide(case.trace().output)
+    output = scenes.wide(case.trace().output)
     return (output if case.unbatched else output[view.n]).reshape(-1).tolist()
 
 
@@ -115,7 +115,7 @@ def main(folder: Path) -> None:
             write("preset" if name == "dcgan" else "whole", preset.settings.case(), View(order))
     # Windows that end by their number of rows, and where the screen ends.
     for long in (many_rows(random), long_axis(random)):
-        with patch.object(MODULE, "WINDOW", 37), patch.object(MODULE, "POSITIONS", 20):
+        with patch.object(scenes, "WINDOW", 37), patch.object(scenes, "POSITIONS", 20):
             scene.cache_clear()
             for order in ORDERS:
                 trace, stop = picked_trace(long, View(order)), 0

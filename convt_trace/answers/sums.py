@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Context, Decimal
 from itertools import product as every
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from convt_trace.engine.layer import Ints
 
+#: Significant digits of a number that is not whole; whole ones below this are written in full.
+DIGITS, _WHOLE = 5, 1e15
 #: Terms of one cell that are written out.
 MOST_TERMS = 24
 #: Distinct sums that get a line of their own, and slices named on one line.
@@ -24,16 +28,37 @@ MOST_SLICES = 4
 MOST_CELLS, MOST_MACS = 256, 2**13
 
 
-def number(value: Any) -> str:
-    """Return a number as people write it: whole ones whole, others with five digits.
+def number(value: Any, digits: int = DIGITS) -> str:
+    """Return a number as people write it: whole ones in full, others rounded to a few digits.
 
-    >>> number(np.float32(8)), number(np.float32(0.1)), number(-1.23456789)
-    ('8', '0.1', '-1.2346')
+    A number that is not whole never reads as one. ``player/number.js`` has the same rule, and
+    ``tests/numbers.json`` examples for both.
+
+    >>> number(np.float32(8)), number(np.float32(0.1)), number(-1.23456789), number(7.999999)
+    ('8', '0.1', '-1.2346', '8.0000')
+    >>> number(12345678.0), number(123456.789), number(1.5e-9)
+    ('12345678', '123456.8', '1.5e-9')
     """
     value = value.item() if hasattr(value, "item") else value
-    if isinstance(value, float) and not (value.is_integer() and abs(value) < 1e7):
-        return f"{value:.5g}"
-    return str(int(value))
+    if not isinstance(value, float):
+        return str(int(value))
+    if not isfinite(value):
+        return str(value)
+    if value.is_integer() and abs(value) < _WHOLE:
+        return str(int(value))
+    rounded = Context(prec=digits, rounding=ROUND_HALF_UP).create_decimal_from_float(value)
+    exponent = rounded.adjusted()
+    if not -4 <= exponent < 15:
+        return f"{_without_zeros(rounded.scaleb(-exponent))}e{exponent}"
+    last_place = Decimal(1).scaleb(min(-1, exponent + 1 - digits))
+    plain = Decimal(value).quantize(last_place, ROUND_HALF_UP)
+    bare = _without_zeros(plain)
+    return bare if "." in bare else f"{plain:f}"
+
+
+def _without_zeros(value: Decimal) -> str:
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def is_exact(value: Any, dtype: np.dtype) -> bool:

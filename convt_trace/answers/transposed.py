@@ -271,7 +271,7 @@ def cell_answer(
     parts += [f"```\n{_table(case, macs)}\n```"] if len(macs) else []
     shown = [*macs.x[:MOST_TERMS], *macs.w[:MOST_TERMS], total]
     if not all(is_exact(value, case.x.dtype) for value in shown):
-        facts.append("Numbers are shown to five digits.")
+        facts.append("Some numbers are rounded for reading.")
     return "\n\n".join([*parts, " ".join(fact for fact in facts if fact)])
 
 
@@ -391,7 +391,7 @@ def _torch_words(case: Case, cell: Ints, total: Any, result: np.ndarray | None) 
     with np.errstate(all="ignore"):
         apart = abs(float(theirs) - float(total))
     return (
-        f"torch says {number(theirs)}: {apart:.2g} apart, the rounding of {case.x.dtype.name} sums "
+        f"torch says {number(theirs)}: {number(apart, 2)} apart, the rounding of {case.x.dtype.name} sums "
         "taken in another order."
     )
 
@@ -573,6 +573,6 @@ def beside_plain_conv(plain: np.ndarray, transposed: np.ndarray) -> str:
     """
 
     def listed(result: np.ndarray) -> str:
-        return "[" + ", ".join(f"{value:g}" for value in result.ravel().tolist()) + "]"
+        return "[" + ", ".join(map(number, result.ravel())) + "]"
 
     return f"Plain convolution: `{listed(plain)}`. Transposed: `{listed(transposed)}`."

@@ -13,7 +13,7 @@ from convt_trace.answers.misread import misread
 from convt_trace.answers.pasted import PastedError, read_result
 from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
 from convt_trace.app import address
-from convt_trace.app.editor.mount import copy_button
+from convt_trace.app.copy_button import copy_button
 from convt_trace.app.markdown import code
 from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case
@@ -110,14 +110,16 @@ def _walk(case: Case, key: str) -> None:
         label_visibility="collapsed",
     )
     st.caption(words.ORDERS[order])
-    cell = _cell_of(case.dims, key)
-    player(
-        case,
-        view_of(case, order, cell),
-        key=f"player_{key}",
-        asked=lambda asked: _ask(asked, key),
-    )
+    # The fields stand below the player and say which batch item and channel it shows.
+    picture = st.container()
     cell = _cell_fields(case.geometry.output_shape, case.unbatched, key)
+    with picture:
+        player(
+            case,
+            view_of(case, order, cell),
+            key=f"player_{key}",
+            asked=lambda asked: _ask(asked, key),
+        )
     st.markdown(words.cell_answer(case, *cell))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -93,8 +92,8 @@ def player(
             hidden(_whole(said.get("from")))
 
     def tell_cell() -> None:
-        cell = tuple(map(int, re.findall(r"-?\d+", str(st.session_state[key].get("cell")))))
-        if asked and len(cell) == case.dims + 2:
+        cell = _output_cell(st.session_state[key].get("cell"), case.dims)
+        if asked and cell:
             asked(cell)
 
     result = (_player if asked is None else _asking_player)(
@@ -118,6 +117,15 @@ def _shared(said: Any) -> Moment | None:
         selected=Cell.read(str(said.get("cell"))[:100]),
         hidden=_whole(said.get("hide")),
     )
+
+
+def _output_cell(said: Any, dims: int) -> Ints | None:
+    """Return the output cell that was clicked, as (n, c, *position); a cropped one lies outside."""
+    place = said.get("place") if isinstance(said, dict) and said.get("tensor") == "output" else None
+    if not isinstance(place, list) or len(place) != dims + 2:
+        return None
+    fine = all(isinstance(at, (int, float)) and abs(at) <= 2**53 for at in place)
+    return tuple(map(int, place)) if fine else None
 
 
 def _whole(said: Any) -> int | None:

@@ -1,4 +1,4 @@
-"""What the app's server sends beside Streamlit's own: the player and the editor, all compressed.
+"""What the app's server sends beside Streamlit's own: player, editor and copy button, compressed.
 
 Streamlit sends its JavaScript as it lies on the disk. That is several megabytes for every new
 browser, and a class opens the link at the same moment. `Frontdoor` compresses each file once, keeps
@@ -42,13 +42,13 @@ except ImportError:
     brotli = None
 
 #: Where they live, under the app's own address (and its ``server.baseUrlPath``).
-PLAYER, EDITOR = "/player", "/editor"
+PLAYER, EDITOR, COPY_BUTTON = "/player", "/editor", "/copy"
 
 _PLAYER_FOLDER = Path(__file__).parents[1] / "player"
-_EDITOR_FOLDER = Path(__file__).parent / "editor"
+_APP_FOLDER = Path(__file__).parent
 
 #: Files under these are compressed once and kept: Streamlit's own, and ours.
-_OURS = (f"{PLAYER}/", f"{EDITOR}/")
+_OURS = (f"{PLAYER}/", f"{EDITOR}/", f"{COPY_BUTTON}/")
 _COMPRESSED_PATHS = ("/static/", *_OURS)
 _COMPRESSED_TYPES = frozenset(
     {"text/javascript", "application/javascript", "text/css", "application/json", "image/svg+xml"}
@@ -60,10 +60,11 @@ _Edit = Callable[[int, MutableHeaders], None]
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes for `st.App`: player and editor."""
+    """Return the routes for `st.App`: the player, the editor and the copy button."""
     return [
         Mount(PLAYER, _Files(_PLAYER_FOLDER, "*.js", "*.css")),
-        Mount(EDITOR, _Files(_EDITOR_FOLDER, "*.js", "*.css")),
+        Mount(EDITOR, _Files(_APP_FOLDER / "editor", "*.js", "*.css")),
+        Mount(COPY_BUTTON, _Files(_APP_FOLDER, "copy_button.js", "copy_button.css")),
     ]
 
 

@@ -11,7 +11,7 @@ import segno
 import streamlit as st
 
 from convt_trace.app import address, opened
-from convt_trace.app.editor.mount import copy_button
+from convt_trace.app.copy_button import copy_button
 from convt_trace.engine.case import Case
 from convt_trace.engine.view import Moment, View
 from convt_trace.links.files import to_json

@@ -147,3 +147,12 @@ class GatherOrder:
 ORDERS: dict[str, type[ScatterOrder] | type[GatherOrder]] = {
     order.name: order for order in (ScatterOrder, GatherOrder)
 }
+
+
+def units_of(order: str, dims: int) -> tuple[str, ...]:
+    """Return the units that a step of an order may span; in 1-D a tap row is one MAC, and left out.
+
+    >>> units_of("scatter", 1)
+    ('MAC', 'stamp', 'input value', 'input channel', 'group', 'all')
+    """
+    return tuple(unit for unit in ORDERS[order].units if unit != "tap row" or dims > 1)

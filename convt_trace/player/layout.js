@@ -24,7 +24,9 @@ export function lines(panel, dims, across = false) {
   const blocks = panel.channels.map((channel, at) => ({ ...channel, at }));
   if (dims === 1) return blocks.map((block) => [{ channel: block.at, depth: 0 }]);
   if (dims === 3) {
-    return blocks.map((block) => panel.tracks[0].label.map((_, depth) => ({ channel: block.at, depth })));
+    return blocks.map((block) =>
+      panel.tracks[0].label.map((_, depth) => ({ channel: block.at, depth })),
+    );
   }
   const rows = new Map();
   for (const block of blocks) {
@@ -101,7 +103,10 @@ export function spots(panel, laid) {
   for (const block of laid.blocks) {
     laid.rowPlaces.forEach((row, r) => {
       laid.columnPlaces.forEach((column, c) => {
-        places.set(panel.cell([block.channel, block.depth, row, column]), [block.top + r, block.left + c]);
+        places.set(panel.cell([block.channel, block.depth, row, column]), [
+          block.top + r,
+          block.left + c,
+        ]);
       });
     });
   }
@@ -127,10 +132,14 @@ function flow(sheets, width, caption) {
 
 /** Lay all panels out in a box: the arrangement with the largest cells. */
 export function fit(panels, dims, box, showCrop) {
-  const grouped = panels[0].channels.some((channel) => channel.group !== panels[0].channels[0].group);
+  const grouped = panels[0].channels.some(
+    (channel) => channel.group !== panels[0].channels[0].group,
+  );
   const ways = dims === 2 && grouped ? [false, true] : [false];
   const [best] = ways
-    .map((across) => arranged((cell) => panels.map((panel) => sheet(panel, dims, cell, showCrop, across)), box))
+    .map((across) =>
+      arranged((cell) => panels.map((panel) => sheet(panel, dims, cell, showCrop, across)), box),
+    )
     .sort((a, b) => b.size - a.size);
   if (best.size >= READABLE) return best.sheets;
   return best.sheets.map((_, at) => grown(best, at, box));
@@ -145,7 +154,9 @@ function arranged(lay, box) {
   };
   const low = (sheets) => flow(sheets, box.width, CAPTION) <= box.height;
   const inOneRow = largest((sheets) => rowWidth(sheets) <= box.width && low(sheets));
-  const wrapped = largest((sheets) => sheets.every((laid) => laid.width <= box.width) && low(sheets));
+  const wrapped = largest(
+    (sheets) => sheets.every((laid) => laid.width <= box.width) && low(sheets),
+  );
   const size = inOneRow >= NUMBERS_FROM || inOneRow * 1.3 >= wrapped ? inOneRow : wrapped;
   return { size, lay, sheets: lay(size) };
 }

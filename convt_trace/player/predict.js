@@ -2,7 +2,8 @@
 // type is compared with the scene's own numbers; nothing is sent anywhere. The functions and `Quiz`
 // touch no page, so that `node --test` can import them; `Predict` is the panel that asks.
 
-import { DONE, Filling, format } from "./scene.js";
+import { number } from "./number.js";
+import { DONE, Filling } from "./filling.js";
 
 /** The hints of a cell: which inputs reach it, through which taps, and the numbers to multiply. */
 export const HINTS = 3;
@@ -14,6 +15,8 @@ const NUMBER = /^-?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 /**
  * The output cells whose numbers are hidden from a step on: those that are not done by then.
  * In a window that does not hold that step all are, rather than one too few.
+ * @param {import("./scene.js").Scene} scene
+ * @param {number} from
  */
 export function hiddenCells(scene, from) {
   const cells = [...Array(scene.output.cells).keys()];
@@ -30,28 +33,54 @@ export function judge(text, value) {
   const infinite = /^(-?)inf(inity)?$/i.exec(plain);
   if (infinite) return value === (infinite[1] ? -Infinity : Infinity);
   if (!NUMBER.test(plain)) return null;
-  if (typeof value === "bigint") return /^-?\d+$/.test(plain) ? BigInt(plain) === value : Number(plain) === Number(value);
+  if (typeof value === "bigint")
+    return /^-?\d+$/.test(plain) ? BigInt(plain) === value : Number(plain) === Number(value);
   if (!Number.isFinite(value)) return false;
   return Math.abs(Number(plain) - value) <= slack(value);
 }
 
 /** How far off an answer may be: whole numbers are to be hit, what is shown rounded is not. */
 function slack(value) {
-  return Number.isInteger(value) && Math.abs(value) < 1e5 ? 0 : Math.max(CLOSE * Math.abs(value), NOTHING);
+  return Number.isInteger(value) && Math.abs(value) < 1e5
+    ? 0
+    : Math.max(CLOSE * Math.abs(value), NOTHING);
 }
 
-/** A hint of a level from 1 to `HINTS`: a sentence, and the cells to outline. Never the result. */
+/**
+ * A hint of a level from 1 to `HINTS`: a sentence, and the cells to outline. Never the result.
+ * @param {import("./scene.js").Scene} scene
+ * @param {number} cell
+ * @param {number} level
+ */
 export function hint(scene, cell, level) {
   const { name, terms, complete } = scene.sumOf(cell);
   const rest = complete ? "" : "; channels that are not shown add to it";
   const inputs = [...new Set(terms.map((term) => term.x))];
   const taps = level > 1 ? terms.map((term) => term.w) : [];
-  if (!terms.length) return { text: `No input value reaches ${name}, so no tap does and there is nothing to multiply${rest}.`, inputs, taps };
-  const listed = (texts, apart) => texts.slice(0, MOST_TERMS).join(apart) + (texts.length > MOST_TERMS ? " …" : "");
+  if (!terms.length)
+    return {
+      text: `No input value reaches ${name}, so no tap does and there is nothing to multiply${rest}.`,
+      inputs,
+      taps,
+    };
+  const listed = (texts, apart) =>
+    texts.slice(0, MOST_TERMS).join(apart) + (texts.length > MOST_TERMS ? " …" : "");
   const text = {
-    1: () => `These inputs reach ${name}: ${listed(inputs.map((x) => scene.input.cellName(x, scene.dims)), ", ")}`,
-    2: () => `Each through one tap: ${listed(terms.map((term) => term.names), " + ")}`,
-    3: () => `The products: ${listed(terms.map((term) => term.numbers), " + ")}${plusBias(scene, cell)}`,
+    1: () =>
+      `These inputs reach ${name}: ${listed(
+        inputs.map((x) => scene.input.cellName(x)),
+        ", ",
+      )}`,
+    2: () =>
+      `Each through one tap: ${listed(
+        terms.map((term) => term.names),
+        " + ",
+      )}`,
+    3: () =>
+      `The products: ${listed(
+        terms.map((term) => term.numbers),
+        " + ",
+      )}${plusBias(scene, cell)}`,
   }[level]();
   return { text: `${text}${rest}.`, inputs, taps };
 }
@@ -64,7 +93,7 @@ function plusBias(scene, cell) {
 /** The bias of a cell's channel as text, null without one: no panel shows it. */
 function biasOf(scene, cell) {
   const { bias } = scene.output.channels[scene.output.place(cell)[0]];
-  return bias === null ? null : format(Number(bias));
+  return bias === null ? null : number(Number(bias));
 }
 
 /** What somebody has answered so far, by the cells' names: those stay when windows change. */
@@ -98,7 +127,7 @@ export class Quiz {
     const many = (count, what, more) => `${count} ${count === 1 ? what : more}`;
     return [
       `${this.solved.size} of ${many(cells, "cell", "cells")} right`,
-      `${this.first} at the first try`,
+      `${this.first} on the first try`,
       many(sum(this.tried), "answer", "answers"),
       many(sum(this.hinted), "hint", "hints"),
     ].join(" · ");
@@ -123,7 +152,8 @@ export class Predict {
 
   #build() {
     const { make } = this;
-    const button = (text, run, about) => make("button", { type: "button", onclick: run, title: about ?? false }, text);
+    const button = (text, run, about) =>
+      make("button", { type: "button", onclick: run, title: about ?? false }, text);
     const id = `ct-answer-${Math.random().toString(36).slice(2)}`;
     this.ask = make("label", { class: "ct-ask", for: id });
     this.input = make("input", {
@@ -142,7 +172,13 @@ export class Predict {
       "form",
       { class: "ct-answer" },
       this.ask,
-      make("div", { class: "ct-row" }, this.input, make("button", { type: "submit", class: "ct-first" }, "Check"), this.hintButton),
+      make(
+        "div",
+        { class: "ct-row" },
+        this.input,
+        make("button", { type: "submit", class: "ct-first" }, "Check"),
+        this.hintButton,
+      ),
       this.said,
     );
     this.form.onsubmit = (event) => {
@@ -162,7 +198,11 @@ export class Predict {
         { class: "ct-row" },
         button("Previous cell", () => this.#move(-1)),
         button("Next cell", () => this.#move(1)),
-        button("Show the output", () => this.tell.ended(), "Ends predicting; every number is shown"),
+        button(
+          "Show the output",
+          () => this.tell.ended(),
+          "Ends predicting; every number is shown",
+        ),
         this.scored,
       ),
     );
@@ -172,7 +212,12 @@ export class Predict {
     return this.from !== null;
   }
 
-  /** Hide the output of a scene from a step on, and ask for a cell of it; null shows everything. */
+  /**
+   * Hide the output of a scene from a step on, and ask for a cell of it; null shows everything.
+   * @param {import("./scene.js").Scene} scene
+   * @param {number | null} from
+   * @param {number | null} cell
+   */
   start(scene, from, cell = null) {
     this.from = from;
     this.quiz = new Quiz();
@@ -182,15 +227,22 @@ export class Predict {
     if (cell !== null && this.#askable.includes(cell)) this.aim(cell);
   }
 
-  /** Go on in another window. */
+  /**
+   * Go on in another window.
+   * @param {import("./scene.js").Scene} scene
+   */
   show(scene) {
     this.scene = scene;
     this.element.hidden = !this.on;
     this.cells = this.on ? hiddenCells(scene, this.from) : new Set();
-    this.names = new Map([...this.cells].map((cell) => [cell, scene.output.cellName(cell, scene.dims)]));
+    this.names = new Map([...this.cells].map((cell) => [cell, scene.output.cellName(cell)]));
     if (!this.on) return;
     const left = this.#left;
-    this.aim(left.includes(this.target) ? this.target : (left[0] ?? this.target ?? this.#askable[0] ?? null));
+    this.aim(
+      left.includes(this.target)
+        ? this.target
+        : (left[0] ?? this.target ?? this.#askable[0] ?? null),
+    );
   }
 
   /** The hidden cells that are in the output; what padding crops nobody asks for. */
@@ -223,7 +275,8 @@ export class Predict {
 
   /** What the hints that were taken outline. */
   get hinted() {
-    const level = this.target === null ? 0 : (this.quiz.hinted.get(this.names.get(this.target)) ?? 0);
+    const level =
+      this.target === null ? 0 : (this.quiz.hinted.get(this.names.get(this.target)) ?? 0);
     if (!level || !this.hides(this.target)) return { inputs: [], taps: [] };
     return hint(this.scene, this.target, level);
   }
@@ -234,7 +287,7 @@ export class Predict {
     this.target = cell;
     if (other) this.input.value = "";
     if (cell === null || !this.#askable.includes(cell)) {
-      this.ask.textContent = "Nothing of this output is hidden.";
+      this.ask.textContent = "No cell of this output is hidden.";
       this.form.classList.add("ct-over-now");
     } else {
       this.#question(cell);
@@ -248,16 +301,22 @@ export class Predict {
     const solved = this.isSolved(cell);
     const known = bias === null ? "" : `, with a bias of ${bias}`;
     this.form.classList.toggle("ct-over-now", solved);
-    this.ask.textContent = solved ? `${name} = ${format(this.scene.output.values[cell])}` : `What will ${name} be${known}?`;
+    this.ask.textContent = solved
+      ? `${name} = ${number(this.scene.output.values[cell])}`
+      : `What will ${name} be${known}?`;
   }
 
   #show() {
     const { make, quiz } = this;
     const name = this.names.get(this.target);
-    const level = this.target !== null && this.hides(this.target) ? (quiz.hinted.get(name) ?? 0) : 0;
+    const level =
+      this.target !== null && this.hides(this.target) ? (quiz.hinted.get(name) ?? 0) : 0;
     this.hintButton.textContent = level < HINTS ? `Hint ${level + 1} of ${HINTS}` : "No more hints";
     this.hintButton.disabled = level >= HINTS;
-    const texts = Array.from({ length: level }, (_, at) => hint(this.scene, this.target, at + 1).text);
+    const texts = Array.from(
+      { length: level },
+      (_, at) => hint(this.scene, this.target, at + 1).text,
+    );
     this.hints.replaceChildren(...texts.map((text) => make("li", {}, text)));
     this.hints.hidden = !level;
     this.scored.textContent = quiz.score(this.#askable.length);
@@ -279,7 +338,12 @@ export class Predict {
     const name = this.names.get(target);
     const right = judge(input.value, scene.output.values[target]);
     if (right === null) {
-      this.#say(input.value.trim() ? "That is no number. Type one, such as -1.5." : "Type a number first.", "unclear");
+      this.#say(
+        input.value.trim()
+          ? "That is not a number. Type one, such as -1.5."
+          : "Type a number first.",
+        "unclear",
+      );
       input.focus();
       return;
     }
@@ -287,7 +351,7 @@ export class Predict {
     if (right) this.#solved(name, target);
     else {
       const more = this.quiz.hinted.get(name) === HINTS ? "" : ", or take a hint";
-      this.#say(`${input.value.trim()} is not it. Try again${more}.`, "wrong");
+      this.#say(`${input.value.trim()} is not right. Try again${more}.`, "wrong");
       this.#show();
       input.select();
     }
@@ -297,7 +361,7 @@ export class Predict {
   #solved(name, cell) {
     const left = this.#left;
     const after = left.find((other) => other > cell) ?? left[0];
-    const total = format(this.scene.output.values[cell], 7);
+    const total = number(this.scene.output.values[cell]);
     this.#say(`Right: ${name} = ${total}.${left.length ? "" : " That was the last one."}`, "right");
     this.aim(after ?? cell);
     this.tell.changed();

@@ -1,6 +1,10 @@
-// A scene as the browser reads it: decoding the message, naming cells, walking steps, saying them.
+// A scene as the browser reads it: decoding the message, looking cells up, walking steps, saying them.
 // Nothing here touches the page, so that `node --test` can import it. The message is described in
-// docs/scene.md; every index in it was worked out in Python, and this file only looks rows up.
+// docs/scene.md; which cells meet and what they sum to was worked out in Python, and is looked up here.
+
+import { fromText, toText } from "./cell.js";
+import { isExact, number, toldApart } from "./number.js";
+import { Panel } from "./panel.js";
 
 const ARRAYS = {
   float64: Float64Array,
@@ -11,10 +15,6 @@ const ARRAYS = {
 const KEPT = 1;
 const COMPLETES = 2;
 const LEVEL_SHIFT = 4;
-
-export const EMPTY = 0;
-export const FILLING = 1;
-export const DONE = 2;
 
 /** Decode one message (Uint8Array) into a Scene. */
 export function decode(message) {
@@ -29,94 +29,56 @@ export function decode(message) {
   return new Scene(header, columns);
 }
 
-/** A number for people: whole numbers in full, others to `digits` significant digits. */
-export function format(value, digits = 5) {
-  if (typeof value === "bigint") return value.toString();
-  if (Number.isNaN(value)) return "nan";
-  if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
-  // Where there is little room a long whole number is rounded too, but never to a wrong whole number.
-  if (Number.isInteger(value) && Math.abs(value) < (digits < 5 ? 1e5 : 1e15)) return String(value + 0);
-  const rounded = Number(value.toPrecision(digits));
-  const plain = String(rounded);
-  const cut = Math.abs(rounded) >= 10 ** digits && rounded !== value;
-  const short = plain.length <= digits + 3 && !cut;
-  return (short ? plain : rounded.toExponential(Math.max(digits - 3, 0))).replace("e+", "e");
-}
-
-/** A tensor on screen: channels of depth x rows x columns cells, numbered in that order. */
-export class Panel {
-  constructor(spec, values) {
-    Object.assign(this, spec);
-    this.values = values;
-    this.tracks = spec.tracks.map((track) => ({
-      kind: [],
-      crop: [],
-      extra: [],
-      ...track,
-      length: track.label.length,
-    }));
-    const [depth, rows, columns] = this.tracks.map((track) => track.length);
-    this.size = [depth, rows, columns];
-    this.perChannel = depth * rows * columns;
-    this.cells = this.perChannel * this.channels.length;
-  }
-
-  /** Cell number -> [channel, depth, row, column]. */
-  place(cell) {
-    const [, rows, columns] = this.size;
-    return [
-      Math.floor(cell / this.perChannel),
-      Math.floor((cell % this.perChannel) / (rows * columns)),
-      Math.floor((cell % (rows * columns)) / columns),
-      cell % columns,
-    ];
-  }
-
-  /** [channel, depth, row, column] -> cell number. */
-  cell([channel, depth, row, column]) {
-    const [depths, rows, columns] = this.size;
-    return ((channel * depths + depth) * rows + row) * columns + column;
-  }
-
-  /** Whether any axis gives the cell this mark ("crop" or "extra"). */
-  marked(cell, mark) {
-    const [, ...places] = this.place(cell);
-    return places.some((at, axis) => this.tracks[axis][mark][at]);
-  }
-
-  /** "real", "zero" (stuffed between inputs) or "pad" (around them). */
-  kind(cell) {
-    const [, ...places] = this.place(cell);
-    const kinds = places.map((at, axis) => this.tracks[axis].kind[at] ?? "real");
-    if (kinds.includes("pad")) return "pad";
-    return kinds.includes("zero") ? "zero" : "real";
-  }
-
-  /** The cell's own name, such as "x[0,1,2]". */
-  cellName(cell, dims) {
-    if (this.kind(cell) !== "real") return this.kind(cell) === "pad" ? "a padded zero" : "a stuffed zero";
-    const [channel, ...places] = this.place(cell);
-    const labels = places.slice(3 - dims).map((at, axis) => this.tracks[3 - dims + axis].label[at]);
-    return `${this.channels[channel].label},${labels.join(",")}]`;
-  }
+/** Whether a window, {start, stop}, can show a step: the MAC before it is in the window. */
+export function holds({ start, stop }, step) {
+  return step === 0 ? start === 0 : start < step && step <= stop;
 }
 
 /** One window of a trace with the tensors around it. */
 export class Scene {
+  /**
+   * @param {import("./message.d.ts").Header} header
+   * @param {Record<string, any>} columns
+   */
   constructor(header, columns) {
-    Object.assign(this, header);
-    this.columns = columns;
+    this.case = header.case;
+    this.order = header.order;
     this.dims = header.dims;
-    this.tensors = header.panels.map((spec) => new Panel(spec, columns[`values.${spec.name}`]));
-    [this.input, this.weight, this.output, this.torch] = this.tensors;
+    this.sizes = header.sizes;
+    this.macs = header.macs;
+    this.units = header.units;
+    this.choices = header.choices;
+    this.reach = header.reach;
+    this.marks = header.marks;
+    this.links = header.links;
+    this.axes = header.axes;
+    this.showsAllTerms = header.all_terms;
+    this.verdict = header.verdict;
+    this.dtype = header.dtype;
+    this.opening = header.opening;
+    this.columns = columns;
+    this.tensors = header.panels.map(
+      (spec) => new Panel(spec, columns[`values.${spec.name}`], header.dims),
+    );
+    const [input, weight, output, torch] = this.tensors;
+    this.input = input;
+    this.weight = weight;
+    this.output = output;
+    this.torch = torch;
     this.start = header.window.start;
     this.stop = header.window.stop;
     this.total = header.window.total;
     this.previous = this.#chain();
-    this.torchCell = this.#torchCells();
+    // Per output cell, its cell on torch's panel, which has them in the same order; -1 where cropped.
+    let next = 0;
+    this.torchCell = Int32Array.from({ length: this.output.cells }, (_, cell) =>
+      this.output.marked(cell, "crop") ? -1 : next++,
+    );
     this.outputCell = new Int32Array(this.torch.cells);
     this.torchCell.forEach((there, cell) => there >= 0 && (this.outputCell[there] = cell));
     this.#indexPairs();
+    /** @type {boolean | undefined} */
+    this.roundsSome = undefined;
   }
 
   /** Per row, the row before it that lands in the same cell; -1 for none in this window. */
@@ -127,19 +89,6 @@ export class Scene {
       const before = last[cell];
       last[cell] = row;
       return before;
-    });
-  }
-
-  /** Per output cell, its cell on torch's panel; -1 where padding crops it. */
-  #torchCells() {
-    const kept = this.output.tracks.map((track) => {
-      let next = 0;
-      return track.label.map((_, at) => (track.crop[at] ? -1 : next++));
-    });
-    return Int32Array.from({ length: this.output.cells }, (_, cell) => {
-      const [channel, ...places] = this.output.place(cell);
-      const at = places.map((place, axis) => kept[axis][place]);
-      return at.includes(-1) ? -1 : this.torch.cell([channel, ...at]);
     });
   }
 
@@ -157,11 +106,17 @@ export class Scene {
     });
   }
 
-  /** Whether MAC number `number` is in this window. */
-  has(number) {
-    return number >= this.start && number < this.stop;
+  /** Whether a MAC is in this window. */
+  has(mac) {
+    return mac >= this.start && mac < this.stop;
   }
 
+  /** The row that a step ends with. */
+  rowOf(step) {
+    return step - 1 - this.start;
+  }
+
+  /** Whether a row's MAC is inside the output, not cropped by padding. */
   kept(row) {
     return (this.columns.flags[row] & KEPT) !== 0;
   }
@@ -195,6 +150,25 @@ export class Scene {
     );
   }
 
+  /** The cells of an input channel that the flipped kernel covers at an output cell, zeros included. */
+  windowOf(cell, channel) {
+    const [, depth, row, column] = this.output.place(cell);
+    const [depths, rows, columns] = this.reach;
+    return Array.from({ length: depths * rows * columns }, (_, at) =>
+      this.input.cell([
+        channel,
+        depth + Math.floor(at / (rows * columns)),
+        row + (Math.floor(at / columns) % rows),
+        column + (at % columns),
+      ]),
+    );
+  }
+
+  /**
+   * Every combination of what meets along the axes, for these links.
+   * @param {{x: number, w: number, y: number}[][]} axes depth, rows, columns
+   * @param {number[][]} links
+   */
   #meet([depth, row, column], links) {
     const triples = [];
     for (const [x, w, y] of links) {
@@ -235,7 +209,9 @@ export class Scene {
   #mark(level, fits, last = false) {
     const group = this.units.indexOf("group");
     if (level < group - 1) return undefined;
-    const marks = this.marks.filter((mark) => level < group || mark.bound === "group").map((mark) => mark.at);
+    const marks = this.marks
+      .filter((mark) => level < group || mark.bound === "group")
+      .map((mark) => mark.at);
     if (level > group) marks.length = 0;
     const found = [0, ...marks, this.total].filter(fits);
     return last ? found.at(-1) : found[0];
@@ -249,14 +225,15 @@ export class Scene {
   }
 
   /** The step as one sentence; of the output cells that `hides` names it tells no number. */
-  sentence(step, level, hides = () => false) {
+  sentence(step, level, hides = (_cell) => false) {
     if (step === 0) return this.#opening();
-    const row = step - 1 - this.start;
+    const row = this.rowOf(step);
     const first = this.unitStart(row, level);
     if (first === row) return this.#macSentence(row, hides);
     const rows = Array.from({ length: row - first + 1 }, (_, at) => first + at);
-    const kept = rows.filter((at) => this.kept(at)).length;
-    const count = `${rows.length.toLocaleString("en")} MACs, ${kept.toLocaleString("en")} kept`;
+    const cropped = rows.filter((at) => !this.kept(at)).length;
+    const some = cropped ? `, ${cropped.toLocaleString("en")} cropped` : "";
+    const count = `${rows.length.toLocaleString("en")} MACs${some}`;
     return `${this.#unitSubject(first, row, level)} (${count}); last: ${this.#macSentence(row, hides)}`;
   }
 
@@ -269,13 +246,14 @@ export class Scene {
   #unitSubject(first, row, level) {
     const { x, w, y } = this.columns;
     const unit = this.units[Math.min(level, this.units.length - 1)];
-    const input = this.input.cellName(x[first], this.dims);
+    const input = this.input.cellName(x[first]);
     if (unit === "stamp" || unit === "tap row") {
       return `${input} = ${this.value("input", x[first])} stamps ${this.#span(this.weight, w[first], w[row])} onto ${this.#span(this.output, y[first], y[row])}`;
     }
-    if (unit === "input value") return `${input} = ${this.value("input", x[first])} stamps every kernel of its group`;
+    if (unit === "input value")
+      return `${input} = ${this.value("input", x[first])} stamps every kernel of its group`;
     if (unit === "window" || unit === "output cell") {
-      return `${this.output.cellName(y[first], this.dims)} collects its taps`;
+      return `${this.output.cellName(y[first])} collects its taps`;
     }
     if (unit === "all") return "Everything";
     const mark = this.marks.filter((m) => m.at <= this.start + first).at(-1);
@@ -286,9 +264,8 @@ export class Scene {
   #span(panel, first, last) {
     const [channel, ...from] = panel.place(first);
     const [, ...to] = panel.place(last);
-    const parts = from.slice(3 - this.dims).map((at, axis) => {
-      const { label } = panel.tracks[3 - this.dims + axis];
-      const end = to[3 - this.dims + axis];
+    const parts = panel.ownTracks.map(({ label }, axis) => {
+      const [at, end] = [from, to].map((place) => place[3 - this.dims + axis]);
       return at === end ? label[at] : `${label[at]}..${label[end]}`;
     });
     return `${panel.channels[channel].label},${parts.join(",")}]`;
@@ -297,9 +274,9 @@ export class Scene {
   #macSentence(row, hides) {
     const { x, w, y, product, before, after } = this.columns;
     const [input, weight, output] = [
-      this.input.cellName(x[row], this.dims),
-      this.weight.cellName(w[row], this.dims),
-      this.output.cellName(y[row], this.dims),
+      this.input.cellName(x[row]),
+      this.weight.cellName(w[row]),
+      this.output.cellName(y[row]),
     ];
     if (hides(y[row])) {
       const from = `${input} * ${weight}`;
@@ -308,9 +285,9 @@ export class Scene {
     }
     const numbers = `${this.value("input", x[row])} * ${this.value("weight", w[row])}`;
     if (!this.kept(row)) {
-      return `${output} is outside the output: ${input} * ${weight} = ${numbers} = ${format(product[row])} is cropped by padding`;
+      return `${output} is outside the output: ${input} * ${weight} = ${numbers} = ${number(product[row])} is cropped by padding`;
     }
-    const sum = `${output} += ${input} * ${weight} = ${numbers}: ${format(before[row])} -> ${format(after[row])}`;
+    const sum = `${output} += ${input} * ${weight} = ${numbers}: ${number(before[row])} -> ${number(after[row])}`;
     return `${sum}${this.completes(row) ? this.#ending(y[row]) : ""}${this.#flippedPlace(w[row])}`;
   }
 
@@ -323,13 +300,23 @@ export class Scene {
 
   #ending(cell) {
     const bias = this.output.channels[this.output.place(cell)[0]].bias;
-    const total = format(this.output.values[cell]);
-    return bias === null ? ` (done: ${total})` : `, + bias ${format(Number(bias))} = ${total} (done)`;
+    const total = number(this.output.values[cell]);
+    return bias === null
+      ? ` (done: ${total})`
+      : `, + bias ${number(Number(bias))} = ${total} (done)`;
   }
 
   /** A cell's number, as text. */
   value(panel, cell) {
-    return format(this[panel].values[cell]);
+    return number(this[panel].values[cell]);
+  }
+
+  /** Whether some number of this window is rounded where it is written. */
+  get rounds() {
+    const { product, before, after } = this.columns;
+    const shown = [...this.tensors.map((tensor) => tensor.values), product, before, after];
+    this.roundsSome ??= shown.some((values) => values.some((value) => !isExact(value)));
+    return this.roundsSome;
   }
 
   /** An output cell's whole sum: what it is made of, term by term. */
@@ -337,45 +324,62 @@ export class Scene {
     const terms = this.termsOf(cell).map(({ x, w }) => ({
       x,
       w,
-      names: `${this.input.cellName(x, this.dims)}*${this.weight.cellName(w, this.dims)}`,
+      names: `${this.input.cellName(x)}*${this.weight.cellName(w)}`,
       numbers: `${wrap(this.value("input", x))}*${wrap(this.value("weight", w))}`,
     }));
     const torchCell = this.torchCell[cell];
+    const cropped = torchCell < 0;
+    const [ours, theirs] = [this.output.values[cell], this.torch.values[torchCell]];
+    const agrees = !cropped && this.columns.agrees[torchCell] === 1;
+    const [total, torch] =
+      cropped || agrees ? [number(ours), cropped ? null : number(theirs)] : toldApart(ours, theirs);
     return {
-      name: this.output.cellName(cell, this.dims),
+      name: this.output.cellName(cell),
       terms,
-      complete: this.all_terms,
-      cropped: torchCell < 0,
+      complete: this.showsAllTerms,
+      cropped,
       bias: this.output.channels[this.output.place(cell)[0]].bias,
-      total: format(this.output.values[cell], 7),
-      torch: torchCell < 0 ? null : format(this.torch.values[torchCell], 7),
-      agrees: torchCell >= 0 && this.columns.agrees[torchCell] === 1,
-      extra: torchCell >= 0 && this.output.marked(cell, "extra"),
+      total,
+      torch,
+      agrees,
+      extra: !cropped && this.output.marked(cell, "extra"),
     };
   }
 
   /** A name for the same MAC in any scene of the same layer: its input value and its weight. */
   identity(row) {
     const { x, w } = this.columns;
-    return `${this.input.cellName(x[row], this.dims)} ${this.weight.cellName(w[row], this.dims)}`;
+    return `${this.input.cellName(x[row])} ${this.weight.cellName(w[row])}`;
   }
 
-  /** The cell that a link names, such as "output:0,3,0"; null where it is not on screen. */
+  /** Whether the input has no batch axis; the tensors' indices then have none either. */
+  get unbatched() {
+    return this.output.channels[0]?.index.length === 1;
+  }
+
+  /** The cell on screen that a text names, such as "output:0,3,0"; null where it is not there. */
   find(text) {
-    const [name, index] = text.split(":");
-    const panel = this.tensors.find((tensor) => tensor.name === name);
-    const letter = { input: "x", weight: "w" }[name] ?? "y";
-    for (let cell = 0; cell < (panel?.cells ?? 0); cell += 1) {
-      if (panel.cellName(cell, this.dims) === `${letter}[${index}]`) return { panel: name, cell };
-    }
-    return null;
+    const named = fromText(text);
+    const panel = this.tensors.find(({ name }) => name === named?.tensor);
+    if (!panel) return null;
+    // Of an unbatched case, item 0 may be named too: the command line does.
+    const whole = this.unbatched && panel !== this.weight && named.place.length === this.dims + 2;
+    const cell = panel.cellOfIndex(
+      whole && named.place[0] === 0 ? named.place.slice(1) : named.place,
+    );
+    return cell === null ? null : { panel: panel.name, cell };
   }
 
-  /** A cell as a link names it; "" for a zero that the tensor does not hold. */
-  linkName({ panel, cell }) {
-    const tensor = this.tensors.find(({ name }) => name === panel);
-    const name = tensor.cellName(cell, this.dims);
-    return name.endsWith("]") ? `${panel}:${name.slice(2, -1)}` : "";
+  /** A cell on screen as text; "" for a zero that the tensor does not hold. */
+  textOf({ panel, cell }) {
+    const place = this.tensors.find(({ name }) => name === panel).index(cell);
+    return place ? toText({ tensor: panel, place }) : "";
+  }
+
+  /** An output cell as numbers, {tensor, place}: place is [n, c, ...position], n = 0 where unbatched. */
+  outputCellOf(cell) {
+    const index = this.output.index(cell);
+    return { tensor: "output", place: this.unbatched ? [0, ...index] : index };
   }
 
   /** The step whose last MAC has this identity; undefined where it is not in the window. */
@@ -392,46 +396,4 @@ function wrap(text) {
 function push(map, key, value) {
   if (map.has(key)) map.get(key).push(value);
   else map.set(key, [value]);
-}
-
-/** The output as it fills: what every cell holds after a number of MACs. */
-export class Filling {
-  constructor(scene) {
-    this.scene = scene;
-    const { held, stage } = scene.columns;
-    this.values = held.slice();
-    this.stages = stage.slice();
-    this.step = scene.start;
-  }
-
-  /** Go to a step of this window; return the output cells that changed. */
-  go(step) {
-    const changed = new Set();
-    while (this.step < step) changed.add(this.#forward(this.step++ - this.scene.start));
-    while (this.step > step) changed.add(this.#back(--this.step - this.scene.start));
-    return changed;
-  }
-
-  #forward(row) {
-    const cell = this.scene.columns.y[row];
-    this.#set(cell, row);
-    return cell;
-  }
-
-  #back(row) {
-    const cell = this.scene.columns.y[row];
-    const before = this.scene.previous[row];
-    if (before >= 0) this.#set(cell, before);
-    else {
-      this.values[cell] = this.scene.columns.held[cell];
-      this.stages[cell] = this.scene.columns.stage[cell];
-    }
-    return cell;
-  }
-
-  #set(cell, row) {
-    const done = this.scene.completes(row);
-    this.values[cell] = done ? this.scene.output.values[cell] : this.scene.columns.after[row];
-    this.stages[cell] = done ? DONE : FILLING;
-  }
 }

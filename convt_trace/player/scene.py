@@ -16,7 +16,8 @@ import numpy as np
 
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
-from convt_trace.engine.layer import Axis
+from convt_trace.engine.layer import Axis, Ints
+from convt_trace.engine.orders import units_of
 from convt_trace.engine.reference import compare
 from convt_trace.engine.trace import Macs
 from convt_trace.engine.view import Moment, View, chosen, picked_trace
@@ -150,6 +151,11 @@ class AxisView:
         return k if self._order == "scatter" else self._axis.taps - 1 - k
 
     @property
+    def reach(self) -> int:
+        """How many places the kernel covers, from its first tap to its last."""
+        return self._before + 1
+
+    @property
     def _before(self) -> int:
         """Zeros before the first input value that let the flipped kernel reach the whole canvas."""
         return self._axis.dilation * (self._axis.taps - 1)
@@ -213,7 +219,8 @@ class Panel:
         "input", "weight", "output" or "torch".
     title, shape : str
     channels : tuple of dict
-        ``label`` (the tensor's own index, such as ``x[0,1``), ``group``, and the channel numbers.
+        ``index`` (where the channel is in the tensor, such as ``(0, 1)``), ``group``, and the channel
+        numbers.
     tracks : tuple of Track
         Depth, rows, columns.
     values : ndarray of float64 or int64, one per cell
@@ -353,7 +360,7 @@ class _Builder:
             title="input x, zero-stuffed and padded" if stuffed else "input x",
             shape=_shape(self.case.x.shape),
             channels=tuple(
-                {"label": self._name("x", channel), "group": group, "channel": channel}
+                {"index": self._index(channel), "group": group, "channel": channel}
                 for group, channel in self.in_channels
             ),
             tracks=tracks,
@@ -377,7 +384,7 @@ class _Builder:
             title="weight w, flipped" if self.view.order == "gather" else "weight w",
             shape=_shape(self.case.weight.shape),
             channels=tuple(
-                {"label": f"w[{channel},{local}", "group": group, "in": channel, "out": out}
+                {"index": (channel, local), "group": group, "in": channel, "out": out}
                 for group, channel, out, local in pairs
             ),
             tracks=self.tracks("weight"),
@@ -427,7 +434,7 @@ class _Builder:
             shape=_shape(self.verdict.torch.shape),
             channels=tuple(
                 {
-                    "label": self._name("y", channel),
+                    "index": self._index(channel),
                     "group": group,
                     "channel": channel,
                     "bias": _plain(self.case.bias[channel]) if self.case.bias is not None else None,
@@ -463,9 +470,9 @@ class _Builder:
         channels = [channel for _, channel in self.out_channels]
         return batched[self.view.n][_grid(channels, *labels)].reshape(-1)
 
-    def _name(self, tensor: str, channel: int) -> str:
-        """Return the start of a cell's name: what comes before its position."""
-        return f"{tensor}[{channel}" if self.case.unbatched else f"{tensor}[{self.view.n},{channel}"
+    def _index(self, channel: int) -> Ints:
+        """Return the start of a cell's index: what comes before its position."""
+        return (channel,) if self.case.unbatched else (self.view.n, channel)
 
     # -- rows -----------------------------------------------------------------------------------
 
@@ -557,6 +564,8 @@ class _Builder:
                 "hidden": trace.macs - shown,
             },
             "units": list(trace.numbering.units),
+            "choices": list(units_of(self.view.order, layer.dims)),
+            "reach": [1] * (3 - layer.dims) + [axis.reach for axis in self.axes],
             "marks": self._marks(),
             "panels": [panel.message() for panel in self.panels],
             "links": self._links(),

@@ -1,7 +1,8 @@
 // What a page without a server adds to the player: the windows of the trace come out of the
-// page itself, and steps that it does not hold are stepped over. Made by convt_trace/export.py.
+// page itself, and steps that it does not hold are stepped over. Made by convt_trace/player/page.py.
 
 import { mount } from "./player.js";
+import { holds } from "./scene.js";
 
 const byId = (id) => document.getElementById(id);
 const element = byId("player");
@@ -17,8 +18,7 @@ async function part(id) {
 
 /** The nearest step in the direction of the target that the page holds. */
 function reach(target, from) {
-  const holds = ({ start, stop }) => (target === 0 ? start === 0 : start < target && target <= stop);
-  if (windows.some(holds)) return target;
+  if (windows.some((window) => holds(window, target))) return target;
   const next = windows.find(({ start }) => start >= target);
   const last = windows.findLast(({ stop }) => stop < target);
   return (target > from && next) || !last ? next.start + 1 : last.stop;
@@ -28,7 +28,14 @@ async function show(options, number) {
   const at = windows.findIndex(({ start, stop }) => start <= number && number < stop);
   if (at < 0 && number > 0) return; // asked ahead of a gap
   const data = await part(`window-${Math.max(at, 0)}`);
-  mount({ data, parentElement: element, setTriggerValue: (name, wanted) => name === "window" && show(options, wanted) }, options);
+  mount(
+    {
+      data,
+      parentElement: element,
+      setTriggerValue: (name, wanted) => name === "window" && show(options, wanted),
+    },
+    options,
+  );
 }
 
 const options = { reach };

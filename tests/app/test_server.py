@@ -286,6 +286,14 @@ def test_the_player_is_served_without_its_python(client: Client) -> None:
         assert client.get(f"{server.PLAYER}/{other}").status == 404, other
 
 
+def test_the_copy_button_is_served_and_nothing_else_beside_it(client: Client) -> None:
+    folder = Path(server.__file__).parent
+    for path in folder.iterdir():
+        answer = client.get(f"{server.COPY_BUTTON}/{path.name}")
+        wanted = path.name in ("copy_button.js", "copy_button.css")
+        assert answer.status == (200 if wanted else 404), path.name
+
+
 def test_a_page_names_its_scripts_and_nothing_else_does(client: Client) -> None:
     for path in ("/", "/a_page"):
         hints = client.get(path).headers["link"]

@@ -173,10 +173,10 @@ def test_predicting_from_the_first_try_to_the_last(page: Page) -> None:
     score = asked.get_by_label("Score")
     said = asked.get_by_role("status")
     sent = len(player.sent)
-    expect(score).to_have_text("0 of 4 cells right · 0 at the first try · 0 answers · 0 hints")
+    expect(score).to_have_text("0 of 4 cells right · 0 on the first try · 0 answers · 0 hints")
     answer.fill("78")
     answer.press("Enter")
-    expect(said).to_contain_text("78 is not it")
+    expect(said).to_contain_text("78 is not right")
     for level, hint in enumerate(
         ["These inputs reach y[0,0,0]: x[0,0,0].", "x[0,0,0]*w[0,0,0].", "The products: 7*11."], 1
     ):
@@ -195,7 +195,7 @@ def test_predicting_from_the_first_try_to_the_last(page: Page) -> None:
         asked.get_by_role("textbox").fill(value)
         page.keyboard.press("Enter")
     expect(said).to_contain_text("That was the last one")
-    expect(score).to_have_text("4 of 4 cells right · 3 at the first try · 5 answers · 3 hints")
+    expect(score).to_have_text("4 of 4 cells right · 3 on the first try · 5 answers · 3 hints")
     expect(page.locator(".ct-verdict")).to_contain_text("equals torch")
     assert player.numbers("output") == list(ANSWERS)
     assert len(player.sent) == sent, "answers stay in the browser"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from itertools import product
+from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -12,7 +14,9 @@ from browser.conftest import PHONE, OpenPage
 from playwright.sync_api import Locator, Page, expect
 
 from convt_trace.app.gallery import EXAMPLES
-from convt_trace.snippet import LIMITS
+from convt_trace.engine.view import View
+from convt_trace.player.scene import read_message, scene
+from convt_trace.snippet import LIMITS, read_snippet
 
 QUESTION, ANSWER = EXAMPLES["question"].source, EXAMPLES["answer"].source
 
@@ -264,6 +268,102 @@ def test_a_cell_is_asked_for_by_a_click_and_by_its_place(page: Page) -> None:
     place.fill("0")
     place.press("Enter")
     expect(page.get_by_text("x[0,0,0] * w[0,0,2] = 2 * 5 = 10")).to_be_visible()
+
+
+class Clicked(NamedTuple):
+    """A kind of case: shapes of x and weight, other arguments, and the batch item to look at."""
+
+    x: tuple[int, ...]
+    weight: tuple[int, ...]
+    more: str = ""
+    item: int = 0
+
+    @property
+    def source(self) -> str:
+        """A snippet whose results are whole numbers, most of them different."""
+        counted = [
+            f"{name} = torch.arange({prod(shape)}.).view({shape})"
+            for name, shape in (("x", self.x), ("w", self.weight))
+        ]
+        call = f"y = F.conv_transpose{len(self.weight) - 2}d(x, w{self.more})"
+        return "\n".join(["import torch", "import torch.nn.functional as F", *counted, call])
+
+
+CLICKED = {
+    "unbatched 1d": Clicked((1, 4), (1, 2, 3), ", padding=1"),
+    "unbatched 2d with bias": Clicked(
+        (1, 2, 2), (1, 2, 2, 2), ", torch.tensor([5., 7.]), stride=2"
+    ),
+    "unbatched 3d": Clicked((1, 2, 2, 2), (1, 1, 2, 2, 2)),
+    "1d, item 1 of 2, with bias": Clicked(
+        (2, 2, 2), (2, 2, 3), ", torch.tensor([5., 7.]), stride=2", item=1
+    ),
+    "2d in groups": Clicked((1, 2, 2, 2), (2, 2, 2, 2), ", groups=2, padding=1, output_padding=0"),
+    "3d with bias": Clicked(
+        (1, 1, 2, 2, 2), (1, 2, 2, 2, 2), ", torch.tensor([5., 7.]), padding=1"
+    ),
+    "8 channels of 20": Clicked((1, 1, 3), (1, 20, 2)),
+    "8 channels of 20, unbatched": Clicked((1, 3), (1, 20, 2), ", padding=1"),
+}
+
+
+def shown_cells(panel: dict[str, Any], dims: int) -> list[list[int]]:
+    """The index of every cell that a panel shows, in the order of the cells' numbers."""
+    positions = list(product(*(track["label"] for track in panel["tracks"][-dims:])))
+    return [
+        [*channel["index"], *position] for channel in panel["channels"] for position in positions
+    ]
+
+
+def click(page: Page, panel: str, cell: int) -> None:
+    number = page.locator(f"figure[data-panel={panel}] [data-cell='{cell}']")
+    number.scroll_into_view_if_needed()
+    # An empty number has no box of its own.
+    x, y = number.evaluate(
+        """(text) => {
+          const { left, top } = text.ownerSVGElement.getBoundingClientRect();
+          return [left + Number(text.getAttribute("x")), top + Number(text.getAttribute("y")) - 4];
+        }"""
+    )
+    page.mouse.click(x, y)
+
+
+@pytest.mark.parametrize("kind", CLICKED)
+def test_a_click_on_an_output_cell_is_answered(page: Page, kind: str) -> None:
+    source, item = CLICKED[kind].source, CLICKED[kind].item
+    (case,) = read_snippet(source).cases
+    output = case.trace().output
+    open_at(page)
+    explain(page, source)
+    drawn = page.get_by_label(f"torch's output, shape {output.shape}")
+    expect(drawn).to_be_visible()
+    if item:
+        page.get_by_label("batch item", exact=True).fill(str(item))
+        page.get_by_label("batch item", exact=True).press("Enter")
+        expect(drawn.get_by_text(f"y[{item},0")).to_be_visible()
+    for order in ("scatter", "gather"):
+        page.get_by_role("radio", name=order.capitalize(), exact=True).click()
+        weight = page.locator("figure[data-panel=weight]")
+        flipped = re.compile("flipped" if order == "gather" else "^weight w,? shape")
+        expect(weight).to_have_attribute("aria-label", flipped)
+        settled(page)
+        header, _ = read_message(scene(case, View(order, item)))
+        _, _, canvas, torchs = header["panels"]
+        canvas_cells, torch_cells = (shown_cells(one, case.dims) for one in (canvas, torchs))
+        for panel, cells in (("torch", torch_cells), ("output", canvas_cells)):
+            for cell in (len(cells) - 1, len(cells) // 2, 0):
+                click(page, panel, cell)
+                index = cells[cell]
+                name = f"y[{','.join(map(str, index))}]"
+                if index in torch_cells:
+                    said = f"{name} = {output[tuple(index)]:g}"
+                else:
+                    place = index[1 if case.unbatched else 2 :]
+                    position = str(place[0] if case.dims == 1 else tuple(place))
+                    said = f"Cropped: canvas cell at output position {position}"
+                expect(page.locator("strong", has_text=said)).to_be_visible()
+                # A second click on the same cell would unpin it.
+                page.keyboard.press("Escape")
 
 
 def test_numbers_that_differ_are_named(page: Page, tmp_path: Path) -> None:

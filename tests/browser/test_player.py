@@ -194,7 +194,7 @@ def test_keys_play_and_step_but_not_while_one_types(page: Page) -> None:
     expect(player.button("Play")).to_be_visible()
     expect(page.locator(".ct-keys")).to_contain_text("Space")
     player.click("output", KEPT[0])
-    expect(player.detail).to_contain_text("Kept")
+    expect(player.detail).to_contain_text("Pinned")
     player.press("Escape")
     page.mouse.move(5, 5)
     expect(player.detail).to_contain_text("Point at an output cell")
@@ -237,7 +237,7 @@ def test_a_cell_tells_its_whole_sum_and_where_it_goes(page: Page) -> None:
     expect(player.detail).to_contain_text("y[0,0,-2] is cropped by padding")
     # A clicked one stays.
     player.click("output", KEPT[2])
-    expect(player.detail).to_contain_text("Kept")
+    expect(player.detail).to_contain_text("Pinned")
     player.hover("output", KEPT[0])
     expect(player.detail).to_contain_text("y[0,2,0]")
     player.press("ArrowRight", "ArrowRight")

@@ -111,7 +111,9 @@ test("every block stands on one line", () => {
   for (const { scene } of scenes) {
     for (const panel of scene.tensors) {
       for (const across of [false, true]) {
-        const placed = lines(panel, scene.dims, across).flat().map(({ channel, depth }) => `${channel} ${depth}`);
+        const placed = lines(panel, scene.dims, across)
+          .flat()
+          .map(({ channel, depth }) => `${channel} ${depth}`);
         const depths = scene.dims === 3 ? panel.size[0] : 1;
         assert.equal(placed.length, panel.channels.length * depths);
         assert.equal(new Set(placed).size, placed.length);

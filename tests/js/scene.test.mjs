@@ -3,12 +3,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { decode, DONE, EMPTY, Filling, FILLING, format } from "../../convt_trace/player/scene.js";
+import { number } from "../../convt_trace/player/number.js";
+import { DONE, EMPTY, Filling, FILLING } from "../../convt_trace/player/filling.js";
+import { decode, holds } from "../../convt_trace/player/scene.js";
 import { messages } from "./lib/scenes.mjs";
 
 const scenes = messages().map((entry) => ({ ...entry, scene: decode(entry.message) }));
 const whole = scenes.filter(({ kind }) => kind === "whole");
-const windows = (order) => scenes.filter(({ kind }) => kind === `windows ${order}`).map(({ scene }) => scene);
+const windows = (order) =>
+  scenes.filter(({ kind }) => kind === `windows ${order}`).map(({ scene }) => scene);
 const WALKS = ["scatter 2d", "gather 2d", "scatter 1d", "gather 1d"];
 const only = (kind) => scenes.find((entry) => entry.kind === kind).scene;
 const rowsOf = (scene) => Array.from(scene.columns.x.keys());
@@ -35,44 +38,26 @@ test("a message may begin anywhere in memory", () => {
   assert.deepEqual(decode(moved.subarray(3)).columns, decode(message).columns);
 });
 
-test("numbers for people", () => {
-  const cases = [
-    [0, "0"], [-0, "0"], [3, "3"], [-12, "-12"], [99999, "99999"],
-    [0.5, "0.5"], [0.1 + 0.2, "0.3"], [1 / 3, "0.33333"], [-2.25, "-2.25"],
-    [NaN, "nan"], [Infinity, "inf"], [-Infinity, "-inf"],
-    [12345678901234567890n, "12345678901234567890"], [-5n, "-5"],
-    [1.5e-9, "1.5e-9"], [1e300, "1e300"], [-2.5e20, "-2.50e20"],
-  ];
-  for (const [value, text] of cases) assert.equal(format(value), text, String(value));
-  assert.equal(format(1 / 3, 2), "0.33");
-  assert.equal(format(Math.PI, 7), "3.141593");
-});
-
-test("a whole number is never shown as another whole number", () => {
-  for (const value of [100001, 123456, 1234567, -654321, 2 ** 24 + 1]) {
-    for (const digits of [1, 3, 5, 7]) {
-      const text = format(value, digits);
-      assert.ok(Number(text) === value || text.includes("e"), `${value} reads ${text}`);
-    }
-  }
-});
-
 test("cells are called what Python calls them", () => {
-  each([...whole, ...scenes.filter(({ kind }) => kind.startsWith("windows"))], (scene, { names, about }) => {
-    const { x, w, y } = scene.columns;
-    const said = rowsOf(scene).map((row) => [
-      scene.input.cellName(x[row], scene.dims),
-      scene.weight.cellName(w[row], scene.dims),
-      scene.output.cellName(y[row], scene.dims),
-    ]);
-    assert.deepEqual(said, names, about);
-  });
+  each(
+    [...whole, ...scenes.filter(({ kind }) => kind.startsWith("windows"))],
+    (scene, { names, about }) => {
+      const { x, w, y } = scene.columns;
+      const said = rowsOf(scene).map((row) => [
+        scene.input.cellName(x[row]),
+        scene.weight.cellName(w[row]),
+        scene.output.cellName(y[row]),
+      ]);
+      assert.deepEqual(said, names, about);
+    },
+  );
 });
 
 test("a cell's place and its number are each other's inverse", () => {
   each(whole, (scene) => {
     for (const panel of scene.tensors) {
-      for (let cell = 0; cell < panel.cells; cell += 1) assert.equal(panel.cell(panel.place(cell)), cell);
+      for (let cell = 0; cell < panel.cells; cell += 1)
+        assert.equal(panel.cell(panel.place(cell)), cell);
       assert.equal(panel.cells, panel.values.length);
     }
   });
@@ -101,7 +86,11 @@ test("an input value's uses are the rows that read it", () => {
       read.set(x[row], [...(read.get(x[row]) ?? []), { x: x[row], w: w[row], y: y[row] }]);
     }
     for (let cell = 0; cell < scene.input.cells; cell += 1) {
-      assert.deepEqual(scene.usesOf(cell).map(key).sort(), (read.get(cell) ?? []).map(key).sort(), about);
+      assert.deepEqual(
+        scene.usesOf(cell).map(key).sort(),
+        (read.get(cell) ?? []).map(key).sort(),
+        about,
+      );
     }
   });
 });
@@ -111,15 +100,62 @@ test("an output cell's written sum is its terms, and adds up", () => {
     for (let cell = 0; cell < scene.output.cells; cell += 1) {
       const sum = scene.sumOf(cell);
       assert.equal(sum.terms.length, scene.termsOf(cell).length);
-      assert.equal(sum.name, scene.output.cellName(cell, scene.dims));
+      assert.equal(sum.name, scene.output.cellName(cell));
       assert.equal(sum.cropped, scene.output.marked(cell, "crop"), about);
       if (scene.dtype !== "int64" || !sum.complete) continue;
-      const written = sum.terms.map(({ numbers }) => numbers.replace(/[()]/g, "").split("*").map(Number));
-      const total = written.reduce((all, [a, b]) => all + a * b, 0) + (sum.cropped ? 0 : (sum.bias ?? 0));
+      const written = sum.terms.map(({ numbers }) =>
+        numbers.replace(/[()]/g, "").split("*").map(Number),
+      );
+      const total =
+        written.reduce((all, [a, b]) => all + a * b, 0) + (sum.cropped ? 0 : (sum.bias ?? 0));
       assert.equal(String(total + 0), sum.total, `${about}: ${sum.name}`);
       if (!sum.cropped) assert.ok(sum.agrees && sum.torch === sum.total, `${about}: ${sum.name}`);
     }
   });
+});
+
+test("a gathered cell's window holds its input values, as many places long as the kernel reaches", () => {
+  const gathered = whole.filter(({ scene }) => scene.order === "gather");
+  assert.ok(gathered.length > 20);
+  each(gathered, (scene, { about }) => {
+    for (let cell = 0; cell < scene.output.cells; cell += 1) {
+      const channels = new Set(
+        scene.links.filter(([, , y]) => y === scene.output.place(cell)[0]).map(([x]) => x),
+      );
+      const terms = scene.termsOf(cell).map((term) => term.x);
+      for (const channel of channels) {
+        const covered = scene.windowOf(cell, channel);
+        assert.equal(
+          new Set(covered).size,
+          scene.reach.reduce((all, size) => all * size, 1),
+          about,
+        );
+        assert.ok(
+          covered.every((at) => at >= 0 && scene.input.place(at)[0] === channel),
+          about,
+        );
+        // What else the kernel covers are zeros, or inputs between its taps.
+        const inside = terms.filter((at) => scene.input.place(at)[0] === channel);
+        assert.ok(
+          inside.every((at) => covered.includes(at)),
+          about,
+        );
+      }
+    }
+  });
+});
+
+test("a window holds the steps that end in it", () => {
+  assert.ok(
+    holds({ start: 0, stop: 5 }, 0) &&
+      holds({ start: 0, stop: 5 }, 5) &&
+      holds({ start: 5, stop: 9 }, 6),
+  );
+  assert.ok(
+    !holds({ start: 0, stop: 5 }, 6) &&
+      !holds({ start: 5, stop: 9 }, 5) &&
+      !holds({ start: 5, stop: 9 }, 0),
+  );
 });
 
 test("torch's cells are the output's that are not cropped, one to one", () => {
@@ -130,7 +166,7 @@ test("torch's cells are the output's that are not cropped, one to one", () => {
       assert.equal(there < 0, scene.output.marked(cell, "crop"));
       if (there < 0) continue;
       seen.add(there);
-      assert.equal(scene.torch.cellName(there, scene.dims), scene.output.cellName(cell, scene.dims));
+      assert.equal(scene.torch.cellName(there), scene.output.cellName(cell));
     }
     assert.equal(seen.size, scene.torch.cells);
   });
@@ -160,7 +196,9 @@ test("a unit starts at the last row before it that begins one", () => {
   each(whole.slice(0, 20), (scene) => {
     for (let level = 0; level < scene.units.length; level += 1) {
       for (const row of rowsOf(scene)) {
-        const begins = rowsOf(scene).filter((at) => at <= row && (at === 0 || scene.level(at) >= level));
+        const begins = rowsOf(scene).filter(
+          (at) => at <= row && (at === 0 || scene.level(at) >= level),
+        );
         assert.equal(scene.unitStart(row, level), begins.at(-1));
       }
     }
@@ -171,7 +209,8 @@ for (const walk of WALKS) {
   test(`stepping through windows comes by every MAC, ${walk}`, () => {
     const all = windows(walk);
     const { total } = all[0];
-    const holding = (step) => all.find((scene) => step > scene.start && step <= scene.stop) ?? all[0];
+    const holding = (step) =>
+      all.find((scene) => step > scene.start && step <= scene.stop) ?? all[0];
     let step = 0;
     for (let count = 0; step < total; count += 1) {
       assert.equal(step, count);
@@ -200,13 +239,15 @@ for (const walk of WALKS) {
       filling.go(scene.start);
       // A window shows its own stretch of a long axis: cells are the same where their names are.
       const named = new Map();
-      for (let cell = 0; cell < before.output.cells; cell += 1) named.set(before.output.cellName(cell, scene.dims), cell);
+      for (let cell = 0; cell < before.output.cells; cell += 1)
+        named.set(before.output.cellName(cell), cell);
       for (let cell = 0; cell < scene.output.cells; cell += 1) {
-        const there = named.get(scene.output.cellName(cell, scene.dims));
+        const there = named.get(scene.output.cellName(cell));
         if (there === undefined) continue;
         compared += 1;
         assert.equal(filling.stages[there], scene.columns.stage[cell]);
-        if (scene.columns.stage[cell] !== EMPTY) assert.equal(filling.values[there], scene.columns.held[cell]);
+        if (scene.columns.stage[cell] !== EMPTY)
+          assert.equal(filling.values[there], scene.columns.held[cell]);
       }
     }
     assert.ok(compared > 0);
@@ -229,10 +270,10 @@ test("a MAC's sentence has its indices, its numbers and its sum", () => {
     for (const row of rowsOf(scene)) {
       const [x, w, y] = names[row];
       const said = scene.sentence(row + 1, 0);
-      const numbers = `${format(scene.input.values[scene.columns.x[row]])} * ${format(scene.weight.values[scene.columns.w[row]])}`;
+      const numbers = `${number(scene.input.values[scene.columns.x[row]])} * ${number(scene.weight.values[scene.columns.w[row]])}`;
       const start = scene.kept(row)
-        ? `${y} += ${x} * ${w} = ${numbers}: ${format(before[row])} -> ${format(after[row])}`
-        : `${y} is outside the output: ${x} * ${w} = ${numbers} = ${format(product[row])} is cropped by padding`;
+        ? `${y} += ${x} * ${w} = ${numbers}: ${number(before[row])} -> ${number(after[row])}`
+        : `${y} is outside the output: ${x} * ${w} = ${numbers} = ${number(product[row])} is cropped by padding`;
       assert.ok(said.startsWith(start), `${about}: ${said}`);
     }
   });
@@ -271,14 +312,18 @@ test("filling forward, back and in leaps gives what applying the rows gives", ()
   each([...whole, ...windowed], (scene, { about }) => {
     const filling = new Filling(scene);
     const count = scene.stop - scene.start;
-    const steps = [count, 0, Math.ceil(count / 2), Math.ceil(count / 3), count, count - 1, 1].map((at) => scene.start + at);
+    const steps = [count, 0, Math.ceil(count / 2), Math.ceil(count / 3), count, count - 1, 1].map(
+      (at) => scene.start + at,
+    );
     for (const step of steps) {
       const old = filling.values.slice();
       const changed = filling.go(step);
       const { values, stages } = directly(scene, step);
       assert.deepEqual(filling.values, values, about);
       assert.deepEqual(filling.stages, stages, about);
-      old.forEach((value, cell) => assert.ok(Object.is(value, values[cell]) || changed.has(cell), "told what changed"));
+      old.forEach((value, cell) =>
+        assert.ok(Object.is(value, values[cell]) || changed.has(cell), "told what changed"),
+      );
     }
   });
 });
@@ -289,6 +334,9 @@ test("after the last step the output is the layer's", () => {
     filling.go(scene.total);
     const kept = [...filling.values].filter((_, cell) => !scene.output.marked(cell, "crop"));
     assert.deepEqual(kept.map(Number), output, about);
-    assert.ok(filling.stages.every((stage) => stage === DONE), about);
+    assert.ok(
+      filling.stages.every((stage) => stage === DONE),
+      about,
+    );
   });
 });

@@ -177,6 +177,9 @@ def test_levels_say_where_units_begin(looked: tuple[Case, View]):
     read = Read(case, view)
     units = UNITS[view.order]
     assert read.header["units"] == ["MAC", *units, "all"]
+    assert [unit for unit in read.header["units"] if unit not in read.header["choices"]] == (
+        ["tap row"] if case.dims == 1 and view.order == "scatter" else []
+    )
     levels = read.columns["flags"] >> scenes.LEVEL_SHIFT
     assert levels[0] == len(units) + 1
     macs = list(picked_trace(case, view)[read.start : read.stop])
@@ -205,14 +208,13 @@ def test_panels_hold_the_tensors(looked: tuple[Case, View]):
                     assert values[cell] == 0 or None not in at
                 continue
             assert same(values[cell], scenes.wide(item)[(channel["channel"], *at)])
-            prefix = "x" if name == "input" else "y"
-            item_number = "" if case.unbatched else f"{n},"
-            assert channel["label"] == f"{prefix}[{item_number}{channel['channel']}"
+            item_number = [] if case.unbatched else [n]
+            assert channel["index"] == [*item_number, channel["channel"]]
     weight = scenes.wide(case.weight)
     for cell in read.cells("weight"):
         channel, k = read.place("weight", cell)
         local = channel["out"] - channel["group"] * case.layer.out_per_group
-        assert channel["label"] == f"w[{channel['in']},{local}"
+        assert channel["index"] == [channel["in"], local]
         assert same(read.values("weight")[cell], weight[(channel["in"], local, *k)])
 
 

@@ -1,16 +1,22 @@
-// The editor of pasted text, and a button that copies text. The editing itself is prism-code-editor's:
-// a textarea under highlighted text, so that selecting, pasting and spelling are the browser's own.
+// The editor of pasted text. The editing itself is prism-code-editor's: a textarea under highlighted
+// text, so that selecting, pasting and spelling are the browser's own.
 //
-// What is typed is kept here, in the browser, at every key: it outlives an error, a page change, a
-// reload and the server.
+// What is typed is remembered here, in the browser, at every key: it outlives an error, a page change,
+// a reload and the server.
 
-import { createEditor, defaultCommands, editHistory, insertText, layout } from "./prism-code-editor.js";
+import {
+  createEditor,
+  defaultCommands,
+  editHistory,
+  insertText,
+  layout,
+} from "./prism-code-editor.js";
 
-const KEPT = "convt-trace:text";
+const STORED_AS = "convt-trace:text";
 const editors = new WeakMap();
 
 /** Mount the editor on a Streamlit component, or give a mounted one its new data. */
-export function mountEditor({ data, parentElement, setTriggerValue }, { style }) {
+export function mount({ data, parentElement, setTriggerValue }, { style }) {
   let editor = editors.get(parentElement);
   if (!editor) {
     editor = new Editor(parentElement, style);
@@ -18,37 +24,6 @@ export function mountEditor({ data, parentElement, setTriggerValue }, { style })
   }
   editor.send = (text) => setTriggerValue("run", { text, at: Date.now() });
   editor.receive(data);
-}
-
-/** Mount a button that copies a text, or give a mounted one its new text. */
-export function mountCopy({ data, parentElement }, { style }) {
-  let button = editors.get(parentElement);
-  if (!button) {
-    button = make("button", { type: "button", class: "ce-copy" });
-    parentElement.append(make("link", { rel: "stylesheet", href: style }), button);
-    editors.set(parentElement, button);
-  }
-  button.textContent = data.label;
-  button.onclick = async () => {
-    button.textContent = (await copied(data.text)) ? "Copied" : "Select the text and copy it by hand";
-    setTimeout(() => (button.textContent = data.label), 2000);
-  };
-}
-
-/** Copy a text; also where the page came over plain HTTP and the clipboard is not offered. */
-async function copied(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = make("textarea", { style: "position:fixed;opacity:0" });
-    area.value = text;
-    document.body.append(area);
-    area.select();
-    const done = document.execCommand("copy");
-    area.remove();
-    return done;
-  }
 }
 
 function make(tag, attributes = {}, ...children) {
@@ -70,12 +45,12 @@ function isLight(color) {
   return r + g + b > 382;
 }
 
-/** Read what this browser kept: this tab's own text first, else the one last typed anywhere. */
-export function recall(tab, browser) {
+/** Read what this browser remembers: this tab's own text first, else the one last typed anywhere. */
+function recall(tab, browser) {
   const read = (storage) => {
     try {
-      const kept = JSON.parse(storage.getItem(KEPT));
-      return typeof kept?.text === "string" ? kept : null;
+      const stored = JSON.parse(storage.getItem(STORED_AS));
+      return typeof stored?.text === "string" ? stored : null;
     } catch {
       return null;
     }
@@ -87,11 +62,11 @@ export function recall(tab, browser) {
   return last && { ...last, load: null };
 }
 
-/** Keep it; storage may be full or forbidden, and the text is on the page all the same. */
-export function keep(kept, ...storages) {
+/** Remember it; storage may be full or forbidden, and the text is on the page all the same. */
+function remember(memory, ...storages) {
   for (const storage of storages) {
     try {
-      storage.setItem(KEPT, JSON.stringify(kept));
+      storage.setItem(STORED_AS, JSON.stringify(memory));
     } catch {
       // nothing to be done
     }
@@ -111,11 +86,20 @@ function storages() {
 class Editor {
   constructor(parent, style) {
     this.storages = storages();
-    this.kept = recall(...this.storages);
+    this.send = (_text) => {};
+    this.memory = recall(...this.storages);
     this.box = make("div", { class: "ce-box" });
-    this.button = make("button", { type: "button", class: "ce-run", onclick: () => this.run() }, "Explain");
+    this.button = make(
+      "button",
+      { type: "button", class: "ce-run", onclick: () => this.run() },
+      "Explain",
+    );
     this.status = make("span", { class: "ce-status", role: "status" });
-    this.back = make("button", { type: "button", class: "ce-back", onclick: () => this.bringBack() }, "Back to your own text");
+    this.back = make(
+      "button",
+      { type: "button", class: "ce-back", onclick: () => this.bringBack() },
+      "Back to your own text",
+    );
     const apple = /Mac|iP(hone|ad)/.test(navigator.platform);
     const keys = make("kbd", {}, apple ? "⌘ Enter" : "Ctrl Enter");
     const bar = make("div", { class: "ce-bar" }, this.button, keys, this.status, this.back);
@@ -128,27 +112,37 @@ class Editor {
 
   receive(data) {
     this.data = data;
-    this.root.classList.toggle("ce-night", isLight(getComputedStyle(this.root).getPropertyValue("--st-text-color")));
+    this.root.classList.toggle(
+      "ce-night",
+      isLight(getComputedStyle(this.root).getPropertyValue("--st-text-color")),
+    );
     const load = data.load;
     if (!this.editor) {
-      const start = load && load.id !== this.kept?.load ? null : this.kept;
+      const start = load && load.id !== this.memory?.load ? null : this.memory;
       this.create(start?.text ?? load?.text ?? data.first);
       // An example takes the place of what was typed here; that stays within reach.
-      if (this.kept && !start && !this.kept.given && this.kept.text.trim()) this.kept.own = this.kept.text;
+      if (this.memory && !start && !this.memory.given && this.memory.text.trim())
+        this.memory.own = this.memory.text;
       if (!start) this.took(load?.id ?? null);
-    } else if (load && load.id !== this.kept.load) {
+    } else if (load && load.id !== this.memory.load) {
       this.replace(load.text);
       this.took(load.id);
     }
     this.show();
     // After a reload the server knows nothing: what had been explained is explained again.
-    if (data.source === null && !this.asked && this.kept.ran) this.run();
+    if (data.source === null && !this.asked && this.memory.ran) this.run();
   }
 
   create(text) {
     this.editor = createEditor(
       this.box,
-      { language: "python", tabSize: 4, value: text, class: "ce-editor", onUpdate: () => this.changed() },
+      {
+        language: "python",
+        tabSize: 4,
+        value: text,
+        class: "ce-editor",
+        onUpdate: () => this.changed(),
+      },
       defaultCommands(),
       editHistory(),
     );
@@ -161,7 +155,7 @@ class Editor {
   /** Put another text in; undo (Ctrl+Z) brings the last one back, and so does the button. */
   replace(text) {
     const before = this.editor.value;
-    if (before.trim() && !this.kept.given) this.kept.own = before;
+    if (before.trim() && !this.memory.given) this.memory.own = before;
     const focused = document.activeElement;
     insertText(this.editor, text, 0, before.length, 0);
     if (this.editor.value !== text) this.editor.setOptions({ value: text }); // where inserting is not allowed
@@ -172,31 +166,37 @@ class Editor {
 
   /** Note that the text in the editor is the one that was handed over under this name. */
   took(load) {
-    this.kept = { text: this.editor.value, load, ran: true, given: true, own: this.kept?.own ?? "" };
-    keep(this.kept, ...this.storages);
+    this.memory = {
+      text: this.editor.value,
+      load,
+      ran: true,
+      given: true,
+      own: this.memory?.own ?? "",
+    };
+    remember(this.memory, ...this.storages);
   }
 
   bringBack() {
-    const own = this.kept.own;
+    const own = this.memory.own;
     this.replace(own);
-    this.kept = { ...this.kept, text: own, ran: false, given: false, own: "" };
-    keep(this.kept, ...this.storages);
+    this.memory = { ...this.memory, text: own, ran: false, given: false, own: "" };
+    remember(this.memory, ...this.storages);
     this.run();
   }
 
   changed() {
     if (!this.editor || this.editor.value === this.text) return;
     this.text = this.editor.value;
-    this.kept = { ...this.kept, text: this.text, ran: false, given: false };
-    keep(this.kept, ...this.storages);
+    this.memory = { ...this.memory, text: this.text, ran: false, given: false };
+    remember(this.memory, ...this.storages);
     this.show();
   }
 
   run() {
     const text = this.editor.value;
     this.asked = true;
-    this.kept = { ...this.kept, text, ran: true };
-    keep(this.kept, ...this.storages);
+    this.memory = { ...this.memory, text, ran: true };
+    remember(this.memory, ...this.storages);
     this.send(text);
     this.show();
   }
@@ -211,7 +211,7 @@ class Editor {
         : fresh || data.source === null
           ? ""
           : "changed since it was explained";
-    this.back.hidden = !this.kept.own || this.kept.own === editor.value;
+    this.back.hidden = !this.memory.own || this.memory.own === editor.value;
     this.mark(fresh ? data.marks : []);
   }
 
@@ -234,7 +234,10 @@ class Editor {
     const { container } = this.editor;
     if (!line) return;
     const top = line.offsetTop;
-    if (top < container.scrollTop || top + line.offsetHeight > container.scrollTop + container.clientHeight) {
+    if (
+      top < container.scrollTop ||
+      top + line.offsetHeight > container.scrollTop + container.clientHeight
+    ) {
       container.scrollTop = Math.max(0, top - container.clientHeight / 2);
     }
   }

@@ -1,11 +1,10 @@
-"""Puts the editor, and the button that copies, on a Streamlit page."""
+"""Puts the editor on a Streamlit page."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import streamlit as st
 
@@ -15,20 +14,20 @@ _LOADER = """
 const at = (path) => new URL(path, location.origin).href;
 let module;
 export default function (component) {
-  module ??= import(at(%(editor)s));
-  module.then((editor) => editor.%(mount)s(component, { style: at(%(style)s) }));
+  module ??= import(at(%(script)s));
+  module.then((editor) => editor.mount(component, { style: at(%(style)s) }));
 }
 """
 
 
-def _component(name: str, mount: str) -> Any:
-    paths = {name: json.dumps(server.url(f"{server.EDITOR}/editor.{end}")) for name, end in _FILES}
-    return st.components.v2.component(name, js=_LOADER % {**paths, "mount": mount})
-
-
-_FILES = (("editor", "js"), ("style", "css"))
-_editor = _component("convt_trace_editor", "mountEditor")
-_copy = _component("convt_trace_copy", "mountCopy")
+_editor = st.components.v2.component(
+    "convt_trace_editor",
+    js=_LOADER
+    % {
+        "script": json.dumps(server.url(f"{server.EDITOR}/editor.js")),
+        "style": json.dumps(server.url(f"{server.EDITOR}/editor.css")),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def editor(
 ) -> None:
     """Show the editor.
 
-    The browser keeps what is typed. The server hears of it when it is to be run, and at the start
+    The browser remembers what is typed. The server hears of it when it is to be run, and at the start
     of a session, when the browser has a text that was run before.
 
     Parameters
@@ -108,8 +107,3 @@ def editor(
         },
         on_run_change=asked,
     )
-
-
-def copy_button(label: str, text: str, *, key: str) -> None:
-    """Show a button that copies a text, without a trip to the server."""
-    _copy(key=key, width="content", data={"label": label, "text": text})

@@ -19,7 +19,10 @@ export function messages() {
       stdio: ["ignore", "inherit", "inherit"],
     });
     const listed = JSON.parse(readFileSync(path.join(folder, "scenes.json"), "utf8"));
-    return listed.map((entry) => ({ ...entry, message: new Uint8Array(readFileSync(path.join(folder, entry.file))) }));
+    return listed.map((entry) => ({
+      ...entry,
+      message: new Uint8Array(readFileSync(path.join(folder, entry.file))),
+    }));
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -1,0 +1,67 @@
+// Which key does what, and where on the page it does nothing.
+
+import { make } from "./elements.js";
+
+/** The key of each button, as its tooltip names it. */
+export const KEYS = {
+  "First step": "Home",
+  "Step back": "←",
+  Play: "Space",
+  "Step forward": "→",
+  "Last step": "End",
+};
+
+const HINTS = [
+  ["Space", "play"],
+  ["← →", "step"],
+  ["Home End", "ends"],
+];
+const MORE_HINTS = [
+  ["U", "unit"],
+  ["H", "hide"],
+];
+
+const ROLES = [
+  "slider",
+  "combobox",
+  "textbox",
+  "radio",
+  "tab",
+  "button",
+  "option",
+  "grid",
+  "dialog",
+];
+/** What else on the page takes keys for itself. */
+const BUSY = [
+  `input, textarea, select, button, a[href], summary, [contenteditable="true"], canvas`,
+  ...ROLES.map((role) => `[role="${role}"]`),
+].join(", ");
+
+/** The keys as a line of hints; there is room for more of them where there are no controls. */
+export function keyHints() {
+  const hint = (/** @type {string[]} */ [key, does], more) =>
+    make("span", { class: more && "ct-more-keys" }, make("kbd", {}, key), ` ${does} `);
+  return make(
+    "span",
+    { class: "ct-keys" },
+    ...HINTS.map((keys) => hint(keys, false)),
+    ...MORE_HINTS.map((keys) => hint(keys, true)),
+  );
+}
+
+/** Do what a key stands for, by the names in `actions`, if it is meant for the player in `root`. */
+export function press(event, root, actions) {
+  if (!root.isConnected || event.ctrlKey || event.metaKey || event.altKey) return;
+  const target = event.composedPath()[0];
+  if (!root.contains(target) && target.closest(BUSY)) return;
+  if (target.type === "text" && event.key !== "Escape") return; // an answer is being typed
+  const pressesIt =
+    event.key === " " && /BUTTON|INPUT/.test(target.tagName) && target.type !== "range";
+  if (target.tagName === "SELECT" || pressesIt) return;
+  const run = actions[event.key.length > 1 ? event.key : event.key.toLowerCase()];
+  if (!run) return;
+  event.preventDefault();
+  event.stopPropagation();
+  run();
+}

@@ -1,0 +1,57 @@
+// The header of a message, as docs/scene.md describes it; convt_trace/player/scene.py writes it.
+
+export interface Track {
+  label: (number | null)[];
+  kind?: ("real" | "zero" | "pad")[];
+  crop?: boolean[];
+  extra?: boolean[];
+}
+
+/** A block of a panel; a weight's has `in` and `out`, the others' have `channel`, outputs' a `bias`. */
+export interface Channel {
+  index: number[];
+  group: number;
+  channel?: number;
+  in?: number;
+  out?: number;
+  bias?: number | string | null;
+}
+
+export interface PanelSpec {
+  name: "input" | "weight" | "output" | "torch";
+  title: string;
+  shape: string;
+  channels: Channel[];
+  tracks: Track[];
+  limit: number;
+}
+
+export interface Opening {
+  step: number;
+  unit: string;
+  cell: string;
+  hide: number | null;
+  look: "full" | "presenter";
+  share: boolean;
+  key: string;
+}
+
+export interface Header {
+  case: string;
+  order: "scatter" | "gather";
+  dims: 1 | 2 | 3;
+  sizes: number[];
+  window: { start: number; stop: number; total: number };
+  macs: { all: number; cropped: number; hidden: number };
+  units: string[];
+  choices: string[];
+  reach: number[];
+  marks: { at: number; bound: "group" | "channel"; label: string }[];
+  panels: PanelSpec[];
+  links: [number, number, number][];
+  axes: { x: number[]; w: number[]; y: number[] }[];
+  all_terms: boolean;
+  verdict: { kind: string; text: string };
+  dtype: string;
+  opening?: Opening;
+}
