@@ -6,6 +6,7 @@ import sys
 import types
 import unittest
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -163,11 +164,12 @@ def test_cancellation_is_rounding_not_a_bug():
     assert compare(tampered(case, (0, 0, 0), 1e4)).kind == "different"
 
 
-@pytest.mark.parametrize("weight, becomes", [([1, 1, -1], np.isinf), ([9, -9, 0], np.isnan)])
-def test_a_sum_that_only_torch_overflows_on_its_way_is_rounding_not_a_bug(weight, becomes):
+@pytest.mark.parametrize("weight", [[1, 1, -1], [9, -9, 0]])
+def test_a_sum_that_only_torch_overflows_on_its_way_is_rounding_not_a_bug(weight):
     x = torch.tensor([[[3e38, 1.0], [3e38, 1.0], [3e38, 1.0]]])
     case = Case.of(x, torch.tensor(weight).float().reshape(3, 1, 1))
-    assert becomes(torch_output(case)).tolist() == [[[True, False]]]
+    # Inf or NaN, as this processor multiplies and adds in one operation or in two.
+    assert np.isfinite(torch_output(case)).tolist() == [[[False, True]]]
     assert np.isfinite(case.trace().output).all()
     assert compare(case).kind == "rounding"
     assert compare(tampered(case, (0, 0, 1), 4)).agrees.tolist() == [[[True, False]]]
@@ -188,9 +190,11 @@ def operators() -> Iterator[dict[str, object]]:
         helper.TestCase, helper.assert_expected_inline = unittest.TestCase, None
         sys.modules["expecttest"] = helper
     try:
-        invocations = pytest.importorskip(
-            "torch.testing._internal.common_methods_invocations", exc_type=ImportError
-        )
+        # Importing them also makes torch's flags read-only, for every test that comes after.
+        with patch.object(torch.backends, "disable_global_flags", lambda: None):
+            invocations = pytest.importorskip(
+                "torch.testing._internal.common_methods_invocations", exc_type=ImportError
+            )
         yield {operator.name: operator for operator in invocations.op_db}
     finally:
         if added:

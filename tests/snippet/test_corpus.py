@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ CORPUS = cases("corpus.txt")
 PASTED = cases("pasted.txt")
 
 
+@cache
 def read(source: str) -> tuple[Reading, str]:
     try:
         return read_snippet(source), ""
