@@ -74,7 +74,7 @@ def frames(page: Page) -> Iterator[Image.Image]:
     skip.blur()
     verdict = page.get_by_text("equals torch").bounding_box()
     assert verdict is not None
-    width, height = FILM.options["viewport"]["width"], verdict["y"] + verdict["height"] + 12
+    width, height = FILM.options["viewport"]["width"], verdict["y"] + verdict["height"] - 2
     slider = page.get_by_role("slider", name="Step", exact=True)
     last = slider.get_attribute("max")
     while slider.input_value() != last:

@@ -2,8 +2,7 @@
 
 An answer comes in three sizes: `short_answer` (a line per distinct sum), `cell_answer` (one output
 cell, term by term) and `long_answer` (the whole story, good enough to paste into a forum). A plain
-convolution gets its own in `convt_trace.words_conv`; what to say about errors and easily mistaken
-arguments is in `convt_trace.advice`.
+convolution gets its own in `convt_trace.answers.plain`.
 """
 
 from __future__ import annotations

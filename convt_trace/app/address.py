@@ -1,7 +1,7 @@
 """The page's address: a link to what is on screen.
 
 The address follows the controls, and the controls follow the address when somebody else changed
-it: a link, a reload, the browser's way back. What its parameters mean is in `convt_trace.link`.
+it: a link, a reload, the browser's way back. What its parameters mean is in `convt_trace.links.link`.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ _WORTH_A_CALL = 2**8
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Room for the columns of ``rows`` MACs; the fields are those of `convt_trace.trace.Macs`."""
+    """Room for the columns of ``rows`` MACs; the fields are those of `convt_trace.Macs`."""
 
     n: np.ndarray
     group: np.ndarray

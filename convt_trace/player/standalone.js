@@ -1,5 +1,5 @@
 // What a page without a server adds to the player: the windows of the trace come out of the
-// page itself, and steps that it does not hold are stepped over. Made by convt_trace/export.py.
+// page itself, and steps that it does not hold are stepped over. Made by convt_trace/player/page.py.
 
 import { mount } from "./player.js";
 
