@@ -66,7 +66,7 @@ def _sample(call: Call) -> None:
 def _transposed(call: Call, case: Case, key: str) -> None:
     st.caption(words.counts(case))
     _sample(call)
-    for warning in _warnings(call):
+    if warning := unbatched_warning(call.x.shape, call.dims):
         st.warning(warning, icon=":material/lightbulb:")
     answer = _short_answer(case)
     _answer(answer, key)
@@ -82,11 +82,6 @@ def _answer(text: str, key: str) -> None:
     """Show the short answer in larger type: it is what people came for."""
     with st.container(key=f"answer_{key}"):
         st.markdown(text)
-
-
-def _warnings(call: Call) -> list[str]:
-    warning = unbatched_warning(call.x.shape, call.dims)
-    return [warning] if warning else []
 
 
 def _to_playground(case: Case) -> None:

@@ -92,8 +92,6 @@ def _put_away() -> None:
 
 
 def _upload() -> None:
-    """Let a case file be opened."""
-
     def read() -> None:
         file = st.session_state[name]
         if file is not None:
@@ -246,9 +244,6 @@ def _edit(case: Case) -> None:
             "Choose a smaller layer, or another recipe in the sidebar."
         )
         return
-    st.caption(f"{name}, shape {tensor.shape}: one row for {_rows_of(tensor.ndim)}.")
+    row = "the whole tensor" if tensor.ndim == 1 else "each index of all axes but the last"
+    st.caption(f"{name}, shape {tensor.shape}: one row for {row}.")
     controls.edit(tensor, key, controls.load_fill)
-
-
-def _rows_of(ndim: int) -> str:
-    return "the whole tensor" if ndim == 1 else "each index of all axes but the last"

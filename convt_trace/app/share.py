@@ -29,7 +29,6 @@ _HERE, _START = "this step", "the beginning"
 
 @st.dialog("Share this picture", width="large")
 def dialog(what: Case | Settings, case: Case, view: View, moment: Moment) -> None:
-    """Offer what is on screen as links and files."""
     moment = _choices(moment)
     try:
         _links(what, case, view, moment)
@@ -76,7 +75,6 @@ def _links(what: Case | Settings, case: Case, view: View, moment: Moment) -> Non
 
 
 def _text(title: str, label: str, text: str, key: str, height: int | None = None) -> None:
-    """Show a text and a button that copies it."""
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
