@@ -34,7 +34,7 @@ def show(definitions: Sequence[Definition], run: Run | None, runner: Runner) -> 
         owners.setdefault(one.owner or one.line, []).append(one)
     for target, group in owners.items():
         for one in group[:_MOST_LISTED]:
-            st.markdown(f"Line {one.line} defines {code(one.text)}, and nothing calls it.")
+            st.markdown(f"Line {one.line} defines {code(one.text)} and nothing here calls it.")
             if one.reason:
                 st.caption(plain(one.reason))
         if len(group) > _MOST_LISTED:
