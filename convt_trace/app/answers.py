@@ -56,7 +56,7 @@ def _facts(call: Call) -> str:
 def _sample(call: Call) -> None:
     if call.random:
         st.caption(
-            ":material/casino: One sample: the code sets no seed, so its numbers differ at each run."
+            ":material/casino: One sample: nothing seeds these random numbers."
         )
 
 
