@@ -55,9 +55,7 @@ def _facts(call: Call) -> str:
 
 def _sample(call: Call) -> None:
     if call.random:
-        st.caption(
-            ":material/casino: One sample: nothing seeds these random numbers."
-        )
+        st.caption(":material/casino: One sample: nothing seeds these random numbers.")
 
 
 # -- a transposed convolution ---------------------------------------------------------------------
