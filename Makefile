@@ -15,6 +15,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 SOURCES := $(wildcard convt_trace app.py pages tests bench scripts)
 # What is type-checked: what people run and import, not the tests.
 TYPED := $(wildcard convt_trace app.py pages/*.py scripts/*.py)
+ALONE := tests/snippet/test_hostile.py tests/browser
 JS_TESTS := $(wildcard tests/js/*.js tests/js/*.mjs)
 # Node and npm come with the test requirements; what npm starts has to find the same Node.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --silent
@@ -23,13 +24,15 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --silent
 export PYTHONPATH := $(CURDIR):$(CURDIR)/scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help app test lint types test-js test-py browser bench screenshots format clean
+.PHONY: help app check test lint types test-js test-quick test-py browser bench screenshots format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 app: $(VENV)/app.stamp  ## Start the app and open it in the browser (PORT=8501, ADDRESS=localhost)
 	$(PY) scripts/start.py --port $(PORT) --address $(ADDRESS)
+
+check: lint types test-js test-quick  ## Run what takes under two minutes: for every change
 
 test: lint types test-js test-py  ## Run all checks and tests, the browser ones included
 
@@ -49,8 +52,16 @@ else
 	$(BIN)/node --test $(JS_TESTS)
 endif
 
+# A process per core. The clocks of the hostile texts, and a browser, want the machine for themselves.
+PARALLEL := $(PY) -m pytest -n 2 $(addprefix --ignore=,$(ALONE))
+
+# Fewer random examples than `make test` tries.
+test-quick: $(VENV)/test.stamp
+	$(PARALLEL) --hypothesis-profile=check
+
 test-py: $(VENV)/test.stamp browser
-	$(PY) -m pytest $(ARGS)
+	$(PARALLEL)
+	$(PY) -m pytest $(ALONE)
 
 browser: $(VENV)/test.stamp
 	@path="$$($(PY) scripts/find_browser.py)" && echo "The browser: $$path"

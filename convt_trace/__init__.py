@@ -38,8 +38,7 @@ __all__ = [
     "trace",
 ]
 
-#: Names that are imported when they are first asked for, some of them with torch: the engine itself
-#: is numpy alone.
+#: Names that are imported at their first use: some of them import torch, which `trace` does not need.
 _LATER = {
     "Verdict": "engine.reference",
     "compare": "engine.reference",
@@ -69,7 +68,7 @@ def _method(name: str) -> Callable[..., Any]:
 
 
 def _repr_html_(shown: Case | Trace) -> str | None:
-    """Return what a notebook shows; None without torch, whose result is in the picture."""
+    """Return what a notebook shows; None without torch, because its result is in the picture."""
     try:
         from convt_trace.player.page import notebook
     except ImportError:
@@ -77,7 +76,7 @@ def _repr_html_(shown: Case | Trace) -> str | None:
     return notebook(shown)
 
 
-# What a case and a trace do in a notebook that the engine below knows nothing of.
+# The methods of a case and a trace that need wings above the engine.
 for _class, _name, _given in (
     (Case, "to_json", _method("to_json")),
     (Case, "from_json", staticmethod(_method("from_json"))),

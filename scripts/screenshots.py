@@ -1,16 +1,18 @@
 """Make the pictures of the README and the docs: ``make screenshots``.
 
-Every picture is the app itself, stopped at a step, so a picture is never older than the app it was
-made with.
+Every picture is the app itself, stopped at a step; the moving one goes through the steps one by one.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from PIL import Image  # Streamlit needs it too
 from playwright.sync_api import Browser, Page, expect
 
 from live_app import ROOT, chromium, running
@@ -42,6 +44,11 @@ PICTURES = (
     ),
     Picture("phone", "", 44, {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}),
 )
+#: The player alone, with the question.
+FILM = Picture(
+    "steps", "?embed=true", 0, {"viewport": {"width": 960, "height": 860}, "color_scheme": "light"}
+)
+STEP_MS, END_MS = 600, 3000
 
 
 @contextmanager
@@ -60,6 +67,38 @@ def opened(browser: Browser, picture: Picture, url: str) -> Iterator[Page]:
     context.close()
 
 
+def frames(page: Page) -> Iterator[Image.Image]:
+    """Step over every MAC that is not cropped, with a picture of each."""
+    skip = page.get_by_label("Skip cropped")
+    skip.check()
+    skip.blur()
+    verdict = page.get_by_text("equals torch").bounding_box()
+    assert verdict is not None
+    width, height = FILM.options["viewport"]["width"], verdict["y"] + verdict["height"] - 2
+    slider = page.get_by_role("slider", name="Step", exact=True)
+    last = slider.get_attribute("max")
+    while slider.input_value() != last:
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(100)  # until it is painted
+        shot = page.screenshot(clip={"x": 0, "y": 0, "width": width, "height": height})
+        yield Image.open(io.BytesIO(shot)).convert("RGB")
+
+
+def save_film(path: Path, pictures: list[Image.Image]) -> None:
+    """Write an animated WebP without loss, which starts again after a rest at its end."""
+    durations = [STEP_MS] * (len(pictures) - 1) + [END_MS]
+    pictures[0].save(
+        path,
+        save_all=True,
+        append_images=pictures[1:],
+        duration=durations,
+        loop=0,
+        lossless=True,
+        method=6,  # the smallest file, a seventh of the usual one
+        minimize_size=True,
+    )
+
+
 def main() -> None:
     """Make every picture."""
     IMAGES.mkdir(parents=True, exist_ok=True)
@@ -68,6 +107,9 @@ def main() -> None:
             with opened(browser, picture, app.url) as page:
                 page.screenshot(path=IMAGES / f"{picture.name}.png")
                 print(f"docs/images/{picture.name}.png")
+        with opened(browser, FILM, app.url) as page:
+            save_film(IMAGES / f"{FILM.name}.webp", list(frames(page)))
+            print(f"docs/images/{FILM.name}.webp")
 
 
 if __name__ == "__main__":

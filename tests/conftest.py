@@ -7,9 +7,15 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from live_app import ROOT, App, running
+
+# `make check` tries fewer examples (--hypothesis-profile=check) than `make test`.
+hypothesis.settings.register_profile("full", max_examples=40)
+hypothesis.settings.register_profile("check", max_examples=10)
+hypothesis.settings.load_profile("full")
 
 #: The script under test; another one can be put in its place to try the tests themselves.
 APP = Path(os.environ.get("CONVT_TRACE_APP", ROOT / "app.py"))

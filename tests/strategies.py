@@ -31,9 +31,9 @@ INTEGERS = (torch.int8, torch.int32, torch.int64)
 _LONGEST = {1: (6, 4), 2: (4, 3), 3: (3, 3)}
 _MOST_MACS = 2000
 
+#: How many examples are tried is the profile's to say: see conftest.py.
 moderate = settings(
     deadline=None,
-    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 

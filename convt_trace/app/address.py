@@ -1,7 +1,7 @@
 """The page's address: a link to what is on screen.
 
-The address follows the controls, and the controls follow the address when somebody else changed
-it: a link, a reload, the browser's way back. What its parameters mean is in `convt_trace.link`.
+The address follows the controls. The controls follow the address when something else changed it: a
+link, a reload, the browser's Back button. What its parameters mean is in `convt_trace.links.link`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _OF_PAGES = "addresses"
 
 
 def changed() -> dict[str, str] | None:
-    """Return the address' parameters where somebody else changed them: a link, or the way back.
+    """Return the address's parameters if this page did not write them; None if it did.
 
-    To be asked first in a run, before any widget is made. A run that a quick hand asks for before
-    the browser has the page's last address brings an older one; the control that was moved tells
-    such a run from the way back, which moves none.
+    Call it first in a run, before any widget is made. When controls move quickly, a run may begin
+    before the browser has the page's newest address, and bring an older one. Such a run comes with
+    a moved control; a link and the Back button move none.
     """
     state = st.session_state
     now = st.query_params.to_dict()
@@ -51,8 +51,8 @@ def _controls() -> dict[str, object]:
     return {str(k): v for k, v in held.items() if str(k).startswith("control:") or k in ours}
 
 
-def keep(page: str) -> None:
-    """Remember the address for the way back to a page."""
+def remember(page: str) -> None:
+    """Remember the address, for a later visit to the page."""
     st.session_state.setdefault(_OF_PAGES, {})[page] = st.query_params.to_dict()
 
 

@@ -43,7 +43,7 @@ def show(call: Call, key: str) -> None:
         _transposed(call, case, key)
     elif call.transposed:
         st.markdown(_facts(call))
-        st.info("This one is not drawn: its numbers are complex, or there are none.")
+        st.info("There is no picture of this call: its numbers are complex, or it has none.")
     else:
         _plain(call, key)
 
@@ -63,7 +63,7 @@ def _sample(call: Call) -> None:
 def _transposed(call: Call, case: Case, key: str) -> None:
     st.caption(words.counts(case))
     _sample(call)
-    for warning in _warnings(call):
+    if warning := unbatched_warning(call.x.shape, call.dims):
         st.warning(warning, icon=":material/lightbulb:")
     answer = _short_answer(case)
     _answer(answer, key)
@@ -76,21 +76,16 @@ def _transposed(call: Call, case: Case, key: str) -> None:
 
 
 def _answer(text: str, key: str) -> None:
-    """Show the short answer, which is what people came for, in larger type."""
+    """Show the short answer in larger type: it is what people came for."""
     with st.container(key=f"answer_{key}"):
         st.markdown(text)
-
-
-def _warnings(call: Call) -> list[str]:
-    warning = unbatched_warning(call.x.shape, call.dims)
-    return [warning] if warning else []
 
 
 def _to_playground(case: Case) -> None:
     try:
         query = address.parameters(to_link(case))
     except LinkError as problem:
-        st.caption(f"Not for the playground. {problem}")
+        st.caption(f"This case does not open in the playground. {problem}")
         return
     st.page_link(
         "app.py", label="Open in the playground", icon=":material/tune:", query_params=query
@@ -99,7 +94,7 @@ def _to_playground(case: Case) -> None:
 
 @st.fragment
 def _walk(case: Case, key: str) -> None:
-    """Draw the player and the cell that was asked for; a click in it runs only this again."""
+    """Draw the player and explain a cell; a click in the player runs only this again."""
     order = st.segmented_control(
         "Order of the MACs",
         list(words.ORDERS),
@@ -138,19 +133,19 @@ def _whole_story(case: Case, key: str) -> None:
 
 
 def _cell_of(dims: int, key: str) -> Ints:
-    """Return the output cell, as (n, c, *position), that was asked for last."""
+    """Return the output cell to explain, as (n, c, *position)."""
     cell: Ints = st.session_state.get(f"cell_{key}", (0,) * (dims + 2))
     return cell
 
 
 def _ask(cell: Ints, key: str) -> None:
-    """Ask for a cell from outside its fields: they become new ones."""
+    """Choose a cell by a click: its fields are made anew, with its index in them."""
     st.session_state[f"cell_{key}"] = cell
     st.session_state[f"asked_{key}"] = st.session_state.get(f"asked_{key}", 0) + 1
 
 
 def _cell_fields(shape: Sequence[int], unbatched: bool, key: str) -> Ints:
-    """Let an output cell be asked for by its index; a click on a cropped one leaves the output."""
+    """Let an output cell be chosen by its index; a click may choose one that is cropped."""
     cell = _cell_of(len(shape) - 2, key)
     names = ("batch item", "channel", *AXES[len(shape) - 2])
     found = list(cell)
@@ -176,7 +171,7 @@ def _cell_fields(shape: Sequence[int], unbatched: bool, key: str) -> Ints:
 
 
 def _plain(call: Call, key: str) -> None:
-    """Answer for a plain convolution; it has no player, which draws what is transposed."""
+    """Explain a plain convolution; the player draws transposed ones only."""
     st.caption(_facts(call))
     _sample(call)
     given = (call.x, call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups)
@@ -200,7 +195,7 @@ def _something_else(case: Case, key: str) -> None:
     if not box.open:
         return
     with box:
-        st.markdown("Put in the numbers that you got or expected, and see what they are.")
+        st.markdown("Enter the numbers that you got or expected, to see where they come from.")
         with st.form(f"else_form_{key}", border=False, enter_to_submit=True):
             text = st.text_area(
                 "Numbers",

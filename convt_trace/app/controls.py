@@ -1,10 +1,10 @@
 """The playground's controls: widgets in, `Settings` out.
 
-The settings of the last run are the one source of truth. Every widget starts from them under a key
-that names its bounds, so a widget whose bounds move is a new one that starts at the right place. A
-load (a preset, a link, the way back) counts a generation, and each widget takes its value from the
-settings once in every generation, where it stands: nothing is replaced, so nothing scrolls. Nothing
-is kept in a widget alone: a run that a quick hand interrupts loses nothing.
+The settings of the last run are the one source of truth. Every widget starts from them, under a key
+that names its bounds: when its bounds change it is a new widget, which starts at the right value. A
+load (a preset, a link, the Back button) begins a new generation, and every widget takes its value
+from the settings once per generation. The widgets stay where they are, so the sidebar does not
+scroll. No value is held by a widget alone, so a run that is interrupted loses nothing.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from convt_trace.links.settings import PER_AXIS, PRESETS, RECIPES, Fill, Setting
 
 OWN = "own"
 _OWN_NOTE = (
-    "Your own settings; the address holds them. The browser's way back undoes one change, and every "
-    "entry above starts anew."
+    "Your own settings; the page's address holds them. The browser's Back button undoes one change. "
+    "Choosing an entry above replaces them all."
 )
-#: Pixels for a preset's note, the same for all: what stands below does not move.
+#: Pixels for a preset's note, the same for all, so that nothing below it moves.
 _NOTE_HEIGHT = 136
 _AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
 def load(settings: Settings) -> None:
-    """Set every control; to be called from a callback, or before the controls are drawn."""
+    """Set every control; call it in a callback, or before the controls are drawn."""
     st.session_state.settings = settings
     st.session_state.generation = st.session_state.get("generation", 0) + 1
 
@@ -42,12 +42,12 @@ def load_fill(name: str, fill: Fill) -> None:
 
 
 def key(name: str, *bounds: object) -> str:
-    """Return a control's key: another one wherever its bounds differ."""
+    """Return a control's key, which changes with its bounds."""
     return ":".join(map(str, ("control", name, *bounds)))
 
 
 def start(name: str, value: object, *bounds: object) -> str:
-    """Return a control's key; it is set to a value where it is new, and once after every load."""
+    """Return a control's key, and set its value if it is new or a load came since."""
     state, control = st.session_state, key(name, *bounds)
     started = state.setdefault("started", {})
     if control not in state or started.get(control) != state.generation:
@@ -95,7 +95,7 @@ def preset_of(settings: Settings) -> str:
 
 
 def _presets(settings: Settings) -> None:
-    """Let a preset be chosen; shows which one the settings are, so it follows every change."""
+    """Let a preset be chosen; shows the one that the settings are equal to, after every change."""
     st.session_state.preset = preset_of(settings)
 
     def chosen() -> None:
@@ -108,7 +108,7 @@ def _presets(settings: Settings) -> None:
     )
     note = PRESETS[name].note if (name := st.session_state.preset) != OWN else _OWN_NOTE
     with st.container(height=_NOTE_HEIGHT, border=False):
-        # A note may name the output, which may be hidden.
+        # A note may state the output, so it is hidden with it.
         if st.session_state.opening.hidden is None:
             st.caption(note)
 
@@ -122,13 +122,13 @@ def _dims(base: Settings) -> int:
         key=start("dims", base.dims),
         width="stretch",
     )
-    return dims or base.dims  # one is always chosen
+    return dims or base.dims  # `required`: it is never empty
 
 
 def _slider(name: str, label: str, low: int, high: int, value: int, help: str) -> int:
-    """Draw a slider for a whole number; without room to move it says so and rests."""
+    """Draw a slider for a whole number; with only one possible value it is disabled."""
     resting = low == high
-    # Streamlit has no slider of one value; a resting one shows the value and takes none.
+    # Streamlit has no slider of one value: this one has two, and cannot be moved.
     moved = st.slider(
         label,
         low,
@@ -147,8 +147,8 @@ def _channels(base: Settings) -> dict[str, Any]:
         1,
         rules.MOST_GROUPS,
         base.groups,
-        "Channels are divided into this many blocks that do not see each other. Both channel "
-        "counts are multiples of it.",
+        "Channels are divided into this many groups; an output channel reads the input channels of "
+        "its own group only. Both channel counts are multiples of it.",
     )
     choices = rules.channel_choices(groups)
     counts = {"groups": groups}
@@ -166,10 +166,10 @@ def _channels(base: Settings) -> dict[str, Any]:
 
 
 def _axes(base: Settings) -> dict[str, Any]:
-    """Draw the settings that have one number per axis, as one slider or one for each."""
+    """Draw the settings with one number per axis: one slider for all axes, or one for each."""
     dims = base.dims
     per_axis = dims > 1 and st.toggle(
-        "each axis on its own",
+        "one slider per axis",
         key=start("per_axis", any(len(set(getattr(base, name))) > 1 for name in PER_AXIS), dims),
         help="One slider per spatial dimension instead of one for all.",
     )
@@ -185,7 +185,7 @@ def _axes(base: Settings) -> dict[str, Any]:
 
 
 def _axis(base: Settings, axis: int, axis_name: str) -> dict[str, int]:
-    """Draw one axis' sliders, each bounded by those before it."""
+    """Draw the sliders of one axis, each bounded by those before it."""
 
     def slider(name: str, label: str, help: str, high: int | None = None) -> int:
         low, most = rules.axis_range(name, base.dims)
@@ -199,15 +199,17 @@ def _axis(base: Settings, axis: int, axis_name: str) -> dict[str, int]:
     stride = slider(
         "stride",
         "stride",
-        "How far apart neighbouring inputs stamp the output: gaps between inputs, not steps over "
-        "them.",
+        "How many output positions apart the stamps of neighbouring inputs begin: a step over the "
+        "output, not over the input.",
     )
-    dilation = slider("dilation", "dilation", "How far apart the taps of the kernel lie.")
+    dilation = slider(
+        "dilation", "dilation", "How many positions apart neighbouring taps of the kernel are."
+    )
     most_extra = rules.largest_output_padding(stride, dilation)
     extra = slider(
         "output_padding",
         "output_padding",
-        f"Widens the output on its far side. At most {most_extra} here: it must be smaller than "
+        f"Makes the output longer at its end. At most {most_extra} here: it must be smaller than "
         f"stride ({stride}) or dilation ({dilation}).",
         most_extra,
     )
@@ -215,8 +217,8 @@ def _axis(base: Settings, axis: int, axis_name: str) -> dict[str, int]:
     padding = slider(
         "padding",
         "padding",
-        f"Crops the output on both sides. At most {most_padding} here: more would leave nothing of "
-        f"size {size} with kernel {kernel}, stride {stride} and dilation {dilation}.",
+        f"Crops the output on both sides. At most {most_padding} here: with input size {size}, kernel "
+        f"{kernel}, stride {stride} and dilation {dilation}, more would leave no output.",
         most_padding,
     )
     return {
@@ -230,7 +232,7 @@ def _axis(base: Settings, axis: int, axis_name: str) -> dict[str, int]:
 
 
 def _fill(name: str, label: str, base: Fill, bilinear: bool = False) -> Fill:
-    """Draw one tensor's recipe and what belongs to it; what it does not show is kept."""
+    """Draw one tensor's recipe, with its numbers or its seed; the one not shown does not change."""
     recipes = [recipe for recipe in RECIPES if bilinear or recipe != "bilinear"]
     recipe = st.selectbox(
         label,
@@ -244,11 +246,11 @@ def _fill(name: str, label: str, base: Fill, bilinear: bool = False) -> Fill:
             f"numbers of {label}",
             key=start(f"{name}_numbers", rules.write_numbers(base.numbers)),
             label_visibility="collapsed",
-            help="Apart by commas; repeated in order until the tensor is full.",
+            help="Separated by commas; repeated in order until the tensor is full.",
         )
         try:
             numbers = rules.read_numbers(text, label)
-        except SettingsError as error:  # the picture stays with the numbers from before
+        except SettingsError as error:  # the picture shows the numbers from before
             st.error(str(error), icon=":material/edit:")
     elif recipe in rules.SEEDED:
         seed = st.number_input(
@@ -264,7 +266,7 @@ def _fill(name: str, label: str, base: Fill, bilinear: bool = False) -> Fill:
 def pick_channels(
     label: str, name: str, count: int, shown: Sequence[int], most: int
 ) -> Ints | None:
-    """Let channels be picked where not all are shown; None leaves the choice to the scene."""
+    """Let channels be picked if not all are shown; None leaves the choice to the scene."""
     if len(shown) == count:
         return None
     picked = st.multiselect(
@@ -272,16 +274,16 @@ def pick_channels(
         range(count),
         key=start(name, list(shown), count),
         max_selections=most,
-        help="The last one lets the sums finish on screen.",
+        help="Pick the last one too, and the sums finish on screen.",
     )
     return tuple(picked) or None
 
 
 def edit(tensor: np.ndarray, name: str, done: Callable[[str, Fill], None]) -> None:
-    """Draw a tensor as a table to be edited cell by cell; a change becomes typed numbers.
+    """Draw a tensor as a table to edit; a change turns the tensor's recipe into typed numbers.
 
-    The table is kept as it was opened and edits add up on it, so the cell in work keeps its focus;
-    it starts afresh when the tensor changed in another way.
+    Streamlit gets the table as it was first opened, and adds the edits to it, so the cell that is
+    being edited does not lose the focus. A tensor that changed in another way is a new table.
     """
     state = st.session_state
     opened = f"{name}_opened"
@@ -312,7 +314,7 @@ def edit(tensor: np.ndarray, name: str, done: Callable[[str, Fill], None]) -> No
 
 
 def _edited(rows: np.ndarray, edits: dict | None) -> np.ndarray:
-    """Return a table with a data editor's changes in it; an emptied cell counts as 0."""
+    """Return a table with a data editor's changes in it; an empty cell counts as 0."""
     result = np.array(rows, dtype=np.float64)
     for row, changes in (edits or {}).get("edited_rows", {}).items():
         for column, value in changes.items():

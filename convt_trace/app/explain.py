@@ -29,16 +29,16 @@ _LINK = "link:"
 
 @dataclass
 class State:
-    """What this session's page is about; the editor in the browser keeps what is being typed.
+    """What this session's page shows; what is being typed stays in the browser.
 
     Attributes
     ----------
     source : str or None
         The text that is explained.
     run : Run or None
-        Which of its uncalled layers to run, and on what.
+        Which of the layers that it never calls to run, and on what.
     load : Load or None
-        The text that was put into the editor last.
+        The text that the page last put into the editor.
     """
 
     source: str | None = None
@@ -46,20 +46,19 @@ class State:
     load: Load | None = None
 
     def explain(self, source: str) -> None:
-        """Explain a text; what was asked about another one does not carry over."""
+        """Explain a text; what was asked about the text before is forgotten."""
         readings.try_again(source)
         if source != self.source:
             self.source, self.run = source, None
 
     def put(self, name: str, prefix: str = "") -> None:
-        """Put an example into the editor, and explain it."""
+        """Put an example into the editor and explain it."""
         source = EXAMPLES[name].source
         self.load = Load(f"{_LINK}{name}" if prefix else uuid4().hex, source)
         self.explain(source)
 
 
 def page() -> None:
-    """Draw the page."""
     shell.page("Explain", sidebar=200)
     warm_up()
     state = _state()
@@ -71,7 +70,7 @@ def page() -> None:
         found = shell.apart()
         _limits()
     if state.source is not None and not readings.has(state.source, state.run):
-        # The editor stands before the text is read, and is drawn again with what to mark.
+        # The editor is on screen while the text is read; the next run draws it with its marks.
         with left:
             _editor(state, None)
         with found, st.spinner("Reading the snippet …"):
@@ -89,7 +88,7 @@ def page() -> None:
 
 
 def _state() -> State:
-    """Return the session's state, with the example that a link asks for."""
+    """Return the session's state, with the example that the address asks for."""
     state: State = st.session_state.setdefault("explain", State())
     asked = (address.changed() or {}).get("example")
     if asked in EXAMPLES and asked != name_of(state.source):
@@ -98,7 +97,7 @@ def _state() -> State:
 
 
 def _address(state: State) -> dict[str, str]:
-    """Return the address: the example that a link asked for, as long as it is what is shown."""
+    """Return the address: the example that a link asked for, while it is shown."""
     linked = state.load is not None and state.load.id.startswith(_LINK)
     name = name_of(state.source)
     return {"example": name} if linked and name else {}
@@ -106,7 +105,7 @@ def _address(state: State) -> dict[str, str]:
 
 def _gallery(state: State) -> None:
     name = name_of(state.source)
-    # The key names what is shown. A value set at every run would undo a click that comes meanwhile.
+    # A key per example: setting the value in every run would undo a click that comes meanwhile.
     key = f"gallery_{name}"
 
     def chosen() -> None:
@@ -150,17 +149,17 @@ def _marks(state: State, result: Result) -> list[Mark]:
 def _limits() -> None:
     with st.popover("What is read", icon=":material/rule:", type="tertiary"):
         st.markdown(
-            "The text is never executed: it is walked, and torch computes what it asks for, step by "
-            "step, on the CPU. Files, data sets and the network are not there."
+            "The text is never executed. It is read step by step, and torch computes what it asks for "
+            "on the CPU. It has no files, data sets or network."
         )
         st.markdown(
             f"- up to {LIMITS.source_chars:,} characters, {LIMITS.steps:,} steps and "
             f"{LIMITS.seconds:g} seconds\n"
             f"- tensors of up to {LIMITS.tensor_elements:,} numbers, "
             f"{LIMITS.live_bytes >> 20} MB of them at one time\n"
-            f"- {LIMITS.macs:,} multiply-accumulates in sum\n"
-            f"- the first {LIMITS.calls} convolutions, {LIMITS.recorded_elements:,} numbers in "
-            "them\n"
+            f"- {LIMITS.macs:,} multiply-accumulates in total\n"
+            f"- the first {LIMITS.calls} convolutions, with {LIMITS.recorded_elements:,} numbers in "
+            "total\n"
             f"- {LIMITS.text_chars:,} characters of printed text"
         )
 
@@ -169,7 +168,7 @@ def _limits() -> None:
 
 
 def _found(state: State, result: Result) -> None:
-    """Say what the text did: its error, what it printed, what was passed over, what it defines."""
+    """Show what the text did: its error, its prints, what was skipped, the layers it defines."""
     reading = result.reading
     if result.error is not None and not (reading.definitions and _is_nothing(result.error)):
         _error(result.error)
@@ -238,12 +237,12 @@ def _height(text: str) -> int | Literal["content"]:
 
 
 def _tag(state: State) -> str:
-    """Return a short name for what is explained: widgets of another text are other widgets."""
+    """Return a short name for the text and its run: another text has widgets of its own."""
     return hashlib.blake2b(repr((state.source, state.run)).encode(), digest_size=5).hexdigest()
 
 
 def _labels(calls: Sequence[Call]) -> list[str]:
-    """Return a label for every call; a line that made several has them numbered."""
+    """Return a label for every call; equal ones are numbered."""
     labels = [f"line {call.line}: {call.op}" for call in calls]
     return [
         f"{label} ({labels[: place + 1].count(label)})" if labels.count(label) > 1 else label
@@ -252,7 +251,7 @@ def _labels(calls: Sequence[Call]) -> list[str]:
 
 
 def _open(state: State, calls: Sequence[Call]) -> int:
-    """Return which call is looked at: the one whose tab is open, else the first transposed one."""
+    """Return the call that is shown: the one with the open tab, else the first transposed one."""
     labels = _labels(calls)
     chosen = st.session_state.get(f"calls_{_tag(state)}")
     return labels.index(chosen) if chosen in labels else _first(calls)

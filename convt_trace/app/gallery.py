@@ -57,7 +57,7 @@ up = nn.ConvTranspose1d(1, 1, 3, stride=2, padding=1)
 wider = nn.ConvTranspose1d(1, 1, 3, stride=2, padding=1, output_padding=1)
 wider.load_state_dict(up.state_dict())
 
-# Two lengths are folded onto one, so the way up cannot know which it was.
+# Two lengths become one, so the transposed layer cannot know which it was.
 for length in (7, 8):
     y = down(torch.ones(1, 1, length))
     print(length, "->", y.shape[-1], "->", up(y).shape[-1], "or", wider(y).shape[-1])
@@ -109,7 +109,7 @@ layer = nn.ConvTranspose2d(16, 8, kernel_size=4, stride=2, padding=1)
 first = layer(torch.ones(1, 16, 5, 5))
 print(first.shape)
 
-# Going up once more with the same layer: it wants 16 channels, and `first` has 8.
+# The same layer once more: it needs 16 channels, and `first` has 8.
 second = layer(first)
 print(second.shape)
 """
@@ -121,12 +121,12 @@ import torch.nn.functional as F
 x = torch.arange(1.0, 7.0).reshape(1, 2, 3)
 w = torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]])
 
-# Meant: dilation=2, groups=1, in the order of conv1d. Here that place is groups.
+# Meant: dilation=2, groups=1, in the order of conv1d. Here the first of them is groups.
 print(F.conv_transpose1d(x, w, None, 1, 0, 0, 2, 1))
 print(F.conv_transpose1d(x, w, dilation=2, groups=1))
 """
 
-#: By the name that a link uses; the two of the question that this project began with come first.
+#: By the name that a link uses; first the two of the question that this project began with.
 EXAMPLES = {
     "question": Example(
         "The question",
@@ -140,28 +140,28 @@ EXAMPLES = {
     ),
     "off_by_one": Example(
         "Off by one",
-        "7 and 8 both become 4 on the way down; output_padding says which of them to return to.",
+        "Lengths 7 and 8 both become 4; output_padding chooses which of them to return to.",
         _OFF_BY_ONE,
     ),
     "dcgan": Example(
         "A DCGAN at full size",
-        "Five layers, each open to the last number.",
+        "Five layers; each is explained down to its last number.",
         _DCGAN,
     ),
     "class": Example(
         "A class nobody calls",
-        "Most code that people paste only defines layers. Give it what it needs, and it runs: "
+        "Most code that people paste only defines layers. Give it its arguments, and it runs: "
         "`4, 2` with the shapes `1, 4, 3, 3` and `1, 2, 6, 6`.",
         _CLASS_ONLY,
     ),
     "channels": Example(
         "Wrong channels",
-        "torch's message, what it means, and what was read before it.",
+        "torch's message, what it means, and the calls before it.",
         _CHANNELS,
     ),
     "positional": Example(
         "Groups or dilation",
-        "By position, groups come before dilation here, the other way round than in conv1d.",
+        "By position, groups comes before dilation here; in conv1d it is the other way round.",
         _POSITIONAL,
     ),
 }

@@ -13,7 +13,6 @@ from convt_trace.player.scene import Opening
 
 
 def page() -> None:
-    """Draw the page."""
     bare = bool(st.context.is_embedded)
     shell.page("Lesson", bare=bare)
     at = lessons.number(st.query_params.get("lesson"))
@@ -28,7 +27,7 @@ def _head(at: int) -> None:
     st.progress(at / len(LESSON), f"Step {at} of {len(LESSON)} · about {minutes} minutes left")
     st.markdown(f"#### {at}. {step.title}")
     st.markdown(step.text)
-    st.markdown(f"**{step.ask}** Type it below; hints are there if you want them.")
+    st.markdown(f"**{step.ask}** Type your answer below; there are hints.")
     st.markdown(f"`{step.settings.case().line()}`")
 
 
@@ -44,7 +43,7 @@ def _picture(at: int) -> None:
 
 
 def _ways(at: int, bare: bool) -> None:
-    """Draw the ways on: back, forward, and into the playground."""
+    """Draw the buttons to the steps before and after, and the link into the playground."""
     linked = LESSON[at - 1].linked()
     back, on, out = st.columns(3)
     with back:
@@ -82,5 +81,5 @@ def _way(label: str, to: int, icon: str, disabled: bool) -> None:
 
 
 def _go(to: int) -> None:
-    """Turn to a step. A link to the page that it is on would not change the address."""
+    """Go to a step. A link to the page itself would not change the address."""
     st.query_params["lesson"] = str(to)

@@ -1,7 +1,7 @@
 """The lesson: a class of 45 minutes, from one stamp to checkerboards. Content as data.
 
-Each step is a picture of the playground's own player, two sentences, and one cell to predict. What a
-sentence claims about numbers is in ``claims``, and a test holds every claim against torch.
+Each step is a picture in the player, two sentences, and one cell to predict. The numbers that a
+sentence states are in ``claims``, and a test compares each with torch.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Step:
     hidden : int
         From which step on the output is hidden.
     claims : mapping of str to tuple of int
-        Output values that the text names, by what it says: each is an index of the output.
+        Output values that the text states: the number as written, and the index of such a cell.
     """
 
     title: str
@@ -77,7 +77,7 @@ LESSON: tuple[Step, ...] = (
     Step(
         "One value stamps the kernel",
         "A transposed convolution reads one input value at a time and multiplies the whole kernel by "
-        "it. The products land on the output side by side: a stamp, as large as the kernel.",
+        "it. The products land side by side on the output: a stamp, as large as the kernel.",
         "The only input value is 2 and the kernel is 1, 4, 2. What will the middle cell be?",
         (0, 0, 1),
         4,
@@ -85,8 +85,8 @@ LESSON: tuple[Step, ...] = (
     ),
     Step(
         "Stamps overlap and add up",
-        "The next input value stamps one cell further along. Where stamps overlap their products are "
-        "added, and that is the whole rule.",
+        "The next input value stamps one cell further on. Where stamps overlap, their products are "
+        "added. That is the whole rule.",
         "Three stamps meet in the middle cell. What do they add up to?",
         (0, 0, 2),
         5,
@@ -94,28 +94,28 @@ LESSON: tuple[Step, ...] = (
     ),
     Step(
         "Stride sets the stamps apart",
-        "With `stride=2` each stamp begins two cells after the one before, so the output grows: it is "
-        "the output that is stepped over, not the input. Between two stamps of three cells only one "
-        "cell is shared.",
-        "Which number stands where the first two stamps share a cell?",
+        "With `stride=2` each stamp begins two cells after the one before, so the output grows: the "
+        "step is made on the output, not on the input. Two neighbouring stamps of three cells share "
+        "only one cell.",
+        "Which number is in the cell that the first two stamps share?",
         (0, 0, 2),
         5,
         _one(3, 3, _X, _W, stride=2),
     ),
     Step(
         "Padding crops",
-        "`padding=1` does not add anything here: it takes one cell off both ends of the output. The "
-        "hatched cells are worked out and thrown away.",
-        "The first cell is gone. What is the first one that is left?",
+        "`padding=1` adds nothing here: it crops one cell at both ends of the output. The hatched "
+        "cells are computed and thrown away.",
+        "The first cell is cropped. What is in the first one that is left?",
         (0, 0, 0),
         4,
         _one(3, 3, _X, _W, stride=2, padding=1),
     ),
     Step(
-        "output_padding keeps one more",
-        "Two input lengths can lead to the same convolution output, so the way back has a choice: "
-        "`output_padding=1` makes the output one cell longer at its far end. That cell is no zero: "
-        "the window is one wider, and whatever lands there stays.",
+        "output_padding adds one cell",
+        "A plain convolution can turn two input lengths into the same output length, so the way back "
+        "has two possible results: `output_padding=1` chooses the longer one, with one more cell at "
+        "the end. That cell is not filled with 0: it holds whatever lands there.",
         "What is in the cell that was added?",
         (0, 0, 5),
         4,
@@ -123,29 +123,29 @@ LESSON: tuple[Step, ...] = (
     ),
     Step(
         "Dilation spreads the taps",
-        "`dilation=2` leaves a gap between the taps of the kernel. Every stamp is wider for it, with "
-        "holes that other stamps fall into.",
+        "`dilation=2` leaves a gap of one cell between the taps of the kernel. Every stamp is wider, "
+        "with gaps that other stamps can fill.",
         "Two taps reach the third cell. What do they add up to?",
         (0, 0, 2),
         4,
         _one(3, 3, _X, _W, dilation=2),
     ),
     Step(
-        "Groups do not see each other",
-        "With `groups=2` the first two input channels feed the first two output channels, and the "
-        "others feed the others. Inside a group every input channel stamps onto every output channel, "
-        "each with a kernel of its own.",
+        "Groups are computed apart",
+        "With `groups=2` the first two input channels make the first two output channels, and the "
+        "last two make the last two. Inside a group every input channel stamps onto every output "
+        "channel, each time with another kernel.",
         "Channels 2 and 3 have larger numbers. What will output channel 2 be?",
         (0, 2, 0),
         5,
         QUESTION,
     ),
     Step(
-        "The kernel, read backwards",
-        "Stand on an output cell and ask who reached it: the first input through the last tap, the "
-        "last through the first. That is a plain convolution with the kernel flipped, over the input "
-        "with zeros around it.",
-        "Gather the taps of the third cell: which number is it?",
+        "The kernel is flipped",
+        "Start from an output cell and ask which inputs reach it: the first input through the last "
+        "tap, the last input through the first. That is a plain convolution with the kernel flipped, "
+        "over the input with zeros around it.",
+        "Add up the products of the third cell: which number is it?",
         (0, 0, 2),
         5,
         _one(4, 3, _line(2, 1, 1, 3), _line(1, 1, 5)),
@@ -153,9 +153,9 @@ LESSON: tuple[Step, ...] = (
     ),
     Step(
         "It is the gradient of a convolution",
-        "In a plain convolution with this kernel, each output is a weighted sum of inputs; going back, "
-        "its gradient returns to those inputs with the same weights. So the gradient of `conv1d` by its "
-        "input is `conv_transpose1d` of the gradient: here x is the gradient that comes back.",
+        "In a plain convolution with this kernel, each output is a weighted sum of inputs; its gradient "
+        "goes back to those inputs with the same weights. So the gradient with respect to the input of "
+        "`conv1d` is `conv_transpose1d` of the gradient at its output, which is x here.",
         "Which gradient reaches input 2 of the convolution?",
         (0, 0, 2),
         5,
@@ -163,9 +163,9 @@ LESSON: tuple[Step, ...] = (
     ),
     Step(
         "Checkerboards",
-        "All inputs and all weights are 1 here, so a cell only counts how many stamps reach it. With "
-        "`stride=2` and a kernel of 3 some get 1, some 2 and some 4: the pattern that such layers leave "
-        "in pictures, and that a kernel size divisible by the stride avoids.",
+        "All inputs and all weights are 1 here, so a cell counts the stamps that reach it. With "
+        "`stride=2` and a kernel of 3 some get 1, some 2 and some 4: such layers leave this pattern in "
+        "images. A kernel size divisible by the stride avoids it.",
         "How many stamps reach cell (2, 2)?",
         (0, 0, 2, 2),
         4,
@@ -178,8 +178,8 @@ LESSON: tuple[Step, ...] = (
 def number(text: str | None) -> int:
     """Return the step that an address names, counted from 1; the nearest there is.
 
-    >>> number("3"), number("99"), number("x"), number(None)
-    (3, 10, 1, 1)
+    >>> number("3"), number("99") == len(LESSON), number("x"), number(None)
+    (3, True, 1, 1)
     """
     said = int(text) if text and text.isascii() and text.isdigit() and len(text) < 9 else 1
     return min(max(said, 1), len(LESSON))

@@ -1,4 +1,4 @@
-"""Strangers' text inside our Markdown: it is shown, and means nothing."""
+"""Other people's text inside our Markdown: it is shown as it is, never read as Markdown."""
 
 from __future__ import annotations
 

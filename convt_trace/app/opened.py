@@ -1,7 +1,7 @@
 """What the playground has open: a case, and where its picture opens.
 
-It comes from the address, a file or the controls, and is kept for the session. A case that the
-controls cannot hold is shown all the same; they are put away for it.
+It comes from the address, a file or the controls, and is remembered for the session. A case that the
+controls cannot show has the page without them.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ PRESENTER = "presenter"
 
 
 def load() -> None:
-    """Open what the address says, where it is not what the page wrote there."""
+    """Open what the address says, unless the page itself wrote it."""
     state = st.session_state
     query = address.changed()
-    # Said once: what a file or a link had wrong is over with the next thing that somebody does.
+    # Said once: the next run no longer shows what was wrong with a file or a link.
     state.problem = state.pop("complaint", "")
     if query is None and "linked" in state:
         return
@@ -43,7 +43,7 @@ def load() -> None:
 
 
 def show(linked: Linked) -> None:
-    """Open a picture; to be called from a callback, or before the controls are drawn."""
+    """Open a picture; call it in a callback, or before the controls are drawn."""
     state = st.session_state
     state.linked = linked
     state.own = linked.case if linked.settings is None else None
@@ -55,7 +55,7 @@ def show(linked: Linked) -> None:
 
 
 def show_file(data: bytes) -> None:
-    """Open a case file; one that cannot be read leaves everything as it is."""
+    """Open a case file; one that cannot be read changes nothing."""
     try:
         case = from_json(data)
     except (Unreadable, ValueError) as error:
@@ -65,7 +65,7 @@ def show_file(data: bytes) -> None:
 
 
 def _settled(case: Case) -> Linked:
-    """Return a case as the controls hold it, where they can: what a link of it opens as."""
+    """Return what a link of the case would open: with settings, where the controls can show it."""
     try:
         return from_link(to_link(case))
     except LinkError:
@@ -73,7 +73,7 @@ def _settled(case: Case) -> Linked:
 
 
 def to_controls() -> None:
-    """Leave a case that the controls cannot hold, for the settings that they have."""
+    """Close a case that the controls cannot show, and open their own settings."""
     settings = st.session_state.settings
     show(Linked(settings.case(), settings))
 
@@ -101,7 +101,7 @@ def is_presented() -> bool:
 
 
 def query(what: Case | Settings, view: View) -> str:
-    """Return the address of what is open; the bare one for the question, or for too large a case."""
+    """Return the query of what is open; an empty one for the question, or for too large a case."""
     now: Opening = st.session_state.opening
     at_start = (now.step, now.selected, now.hidden, now.look) == (0, None, None, "full")
     question = isinstance(what, Settings) and written(what) == written(QUESTION)
@@ -117,7 +117,7 @@ def query(what: Case | Settings, view: View) -> str:
 
 @lru_cache(maxsize=64)
 def _fits(what: Case | Settings) -> bool:
-    """Tell whether a link takes a case: packing a large one in every run would be felt."""
+    """Tell whether a case fits into a link; cached, because packing a large one takes long."""
     try:
         to_link(what)
     except LinkError:
@@ -126,7 +126,7 @@ def _fits(what: Case | Settings) -> bool:
 
 
 def link(what: Case | Settings, view: View, moment: Moment, page: str | None = None) -> str:
-    """Return the link of a picture.
+    """Return the query of a picture's link.
 
     Raises
     ------
@@ -142,6 +142,6 @@ def link(what: Case | Settings, view: View, moment: Moment, page: str | None = N
 
 
 def short(case: Case, view: View) -> View:
-    """Return a view without the choices that the scene makes by itself."""
+    """Return a view without what the scene would choose anyway, which makes a shorter link."""
     plain = View(view.order, view.n)
     return plain if chosen(case, plain) == chosen(case, view) else view

@@ -1,4 +1,4 @@
-"""Mounts the player on a Streamlit page: the one module of the package that Streamlit draws with."""
+"""The player as a component of a Streamlit page."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from convt_trace.engine.layer import Ints
 from convt_trace.engine.view import Cell, Moment, View
 from convt_trace.player.scene import Opening, opened, scene
 
-# The player's files are served once and kept by the browser (`convt_trace.app.server`); what travels
-# with every rerun is this loader and the scene.
+# The browser caches the player's files (`convt_trace.app.server`); every rerun sends this loader and
+# the scene alone.
 _LOADER = """
 const at = (path) => new URL(path, location.origin).href;
 let player;
@@ -43,7 +43,7 @@ def _component(name: str, cells: bool) -> Any:
 
 
 _player = _component("convt_trace_player", cells=False)
-#: Its clicks make a rerun, so it is for pages that say more about a cell.
+#: Its clicks make a rerun; for pages that explain the cell.
 _asking_player = _component("convt_trace_asking_player", cells=True)
 
 
@@ -64,18 +64,18 @@ def player(
     view : View
         Order, batch item and channels to look at.
     opening : Opening, optional
-        Where the player opens; with another key it opens anew.
+        Where the player opens; with another key it opens again.
     key : str
-        The same key keeps the same player, with its step, from run to run.
+        The player of the same key stays, with its step, from run to run.
     hidden : callable, optional
-        Called when somebody hides the output from a step on, or with None, shows it.
+        Called with the step from which on the output is hidden; with None when it is shown.
     asked : callable, optional
-        Called with an output cell, as (n, c, *position), when somebody clicks on it.
+        Called with the output cell that is clicked, as (n, c, *position).
 
     Returns
     -------
     Moment or None
-        What is on screen, in the run that a press on Share made; never while stepping.
+        What is on screen, in the run after Share is pressed; else None.
     """
     opening = opening or Opening()
     wanted, opened_as = f"{key}_window", f"{key}_opened"
@@ -108,7 +108,7 @@ def player(
 
 
 def _shared(said: Any) -> Moment | None:
-    """Return what the browser says; it is a stranger too."""
+    """Return what the browser says, checked: a browser can send anything."""
     if not isinstance(said, dict):
         return None
     return Moment(

@@ -1,4 +1,4 @@
-"""The playground: move sliders, watch the layer being computed."""
+"""The playground: controls, the player, and tabs with more about the layer."""
 
 from __future__ import annotations
 
@@ -24,12 +24,10 @@ _TABS = ("Output size", "PyTorch code", "Trace table", "Edit the numbers")
 
 @lru_cache(maxsize=32)
 def case_of(settings: Settings) -> Case:
-    """Return the case of some settings, made once."""
     return settings.case()
 
 
 def page() -> None:
-    """Draw the page."""
     opened.load()
     bare = bool(st.context.is_embedded) or opened.is_presented()
     shell.page("Playground", bare=bare)
@@ -57,12 +55,12 @@ def _full() -> None:
     if st.session_state.opening.hidden is None:
         _more(case)
     else:
-        st.caption("The trace and its numbers are here again once the output is shown.")
+        st.caption("Show the output again to see its trace and numbers here.")
     address.write(opened.query(what, opened.short(case, view)))
 
 
 def _bare() -> None:
-    """Draw the player alone: for a projector, or in a course page."""
+    """Draw the player alone, for a projector or a course page."""
     linked = st.session_state.linked
     what = linked.settings or linked.case
     case = what if isinstance(what, Case) else case_of(what)
@@ -79,11 +77,11 @@ def _bare() -> None:
 
 
 def _put_away() -> None:
-    """Say why there are no controls."""
+    """Say in the sidebar why there are no controls."""
     with st.sidebar:
         st.info(
-            "This case was opened from a link or a file, and the controls cannot hold it: it has "
-            "numbers, a dtype or a size of its own."
+            "This case comes from a link or a file, and the controls cannot show it: its numbers, its "
+            "dtype or its size are not among their choices."
         )
         st.button(
             "Back to the controls",
@@ -94,8 +92,6 @@ def _put_away() -> None:
 
 
 def _upload() -> None:
-    """Let a case file be opened."""
-
     def read() -> None:
         file = st.session_state[name]
         if file is not None:
@@ -127,7 +123,7 @@ def _order() -> str:
             key=controls.start("order", st.session_state.order),
             label_visibility="collapsed",
         )
-        order = order or "scatter"  # one is always chosen
+        order = order or "scatter"  # `required`: it is never empty
         st.session_state.order = order
         st.markdown(words.ORDERS[order])
     return order
@@ -135,10 +131,10 @@ def _order() -> str:
 
 @st.fragment
 def _windows(what: Case | Settings, case: Case, view: View, shares: bool = True) -> None:
-    """Draw the player; when it asks for another window, nothing else runs again."""
+    """Draw the player; when it asks for another window, only this runs again."""
     shared = player(case, view, opened.opening(case, view, shares), hidden=opened.hide)
     if st.session_state.pop("hide_changed", False):
-        st.rerun()  # the page has numbers of its own to hide or show
+        st.rerun()  # the page hides or shows its own numbers too
     if shared:
         share.dialog(what, case, opened.short(case, view), shared)
 
@@ -187,7 +183,7 @@ def _item(batch: int, shown: int) -> int:
 
 
 def _more(case: Case) -> None:
-    """Draw what stands below the player; only the open tab is worked out."""
+    """Draw the tabs below the player; only the open one is computed."""
     size, code, table, edit = st.tabs(_TABS, key="more", on_change="rerun")
     if size.open:
         with size:
@@ -244,13 +240,10 @@ def _edit(case: Case) -> None:
     name, tensor = tensors.get(key, tensors["x"])
     if tensor.size > MOST_TYPED:
         st.info(
-            f"{name} has {tensor.size:,} numbers; up to {MOST_TYPED:,} can be edited by hand. "
+            f"{name} has {tensor.size:,} numbers; up to {MOST_TYPED:,} can be edited here. "
             "Choose a smaller layer, or another recipe in the sidebar."
         )
         return
-    st.caption(f"{name}, shape {tensor.shape}: a row for every {_rows_of(tensor.ndim)}.")
+    row = "the whole tensor" if tensor.ndim == 1 else "each index of all axes but the last"
+    st.caption(f"{name}, shape {tensor.shape}: one row for {row}.")
     controls.edit(tensor, key, controls.load_fill)
-
-
-def _rows_of(ndim: int) -> str:
-    return "tensor" if ndim == 1 else "index before the last"

@@ -1,4 +1,4 @@
-"""Readings of pasted texts, kept so that a rerun does not read a text again."""
+"""Readings of pasted texts, cached so that a rerun does not read a text again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from convt_trace.snippet import Reading, Run, SnippetError, read_snippet
 from convt_trace.snippet import worker as _worker
 
-#: Bytes of tensors that are kept, in all; the largest single reading has half of that.
-_KEPT_BYTES = 256 * 2**20
+#: Bytes of tensors that are cached, in all; the largest single reading has half of that.
+_CACHED_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +30,12 @@ class Result:
 
     @property
     def out_of_time(self) -> bool:
-        """Whether it ended at the clock: on a busy server the same text may be read the next time."""
+        """Whether its time ran out: on a busy server the same text may be read the next time."""
         return self.error is not None and "seconds of computing" in self.error.message
 
     @property
     def bytes(self) -> int:
-        """The size of its tensors, those that calls share counted once."""
+        """Bytes of its tensors; one that several calls share counts once."""
         tensors = {
             id(tensor): tensor.nbytes
             for call in self.reading.calls
@@ -46,59 +46,59 @@ class Result:
 
 
 class Readings:
-    """Results by text; who asks for one that is under way waits for it.
+    """Results by text; whoever asks for one that is being made waits for it.
 
     Parameters
     ----------
     limit : int
-        Bytes of tensors to keep; the result that was not asked for longest goes first.
+        Bytes of tensors to cache; the result that was used least recently goes first.
     """
 
-    def __init__(self, limit: int = _KEPT_BYTES):
+    def __init__(self, limit: int = _CACHED_BYTES):
         self._limit = limit
-        self._kept: OrderedDict[tuple[str, Run | None], Future[Result]] = OrderedDict()
+        self._cached: OrderedDict[tuple[str, Run | None], Future[Result]] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, source: str, run: Run | None = None) -> Result:
-        """Read a text in the worker process, or return what came of it the last time."""
+        """Return the cached result of a text, or read it in the worker process."""
         key = (source, run)
         with self._lock:
-            future = self._kept.get(key)
+            future = self._cached.get(key)
             mine = future is None
             if future is None:
-                future = self._kept[key] = Future()
-            self._kept.move_to_end(key)
+                future = self._cached[key] = Future()
+            self._cached.move_to_end(key)
         if mine:
             try:
                 future.set_result(_read(source, run))
             except BaseException as error:
                 with self._lock:
-                    self._kept.pop(key, None)
+                    self._cached.pop(key, None)
                 future.set_exception(error)
                 raise
             self._make_room()
         return future.result()
 
     def has(self, source: str, run: Run | None = None) -> bool:
-        """Whether a result is at hand, so that no time needs to be announced."""
-        future = self._kept.get((source, run))
+        """Whether a result is cached, so that no spinner is needed."""
+        future = self._cached.get((source, run))
         return future is not None and future.done()
 
     def try_again(self, source: str) -> None:
-        """Forget a text's results that ended at the clock."""
+        """Forget the results of a text whose time ran out."""
         with self._lock:
-            for key, future in list(self._kept.items()):
+            for key, future in list(self._cached.items()):
                 if key[0] == source and future.done() and future.result().out_of_time:
-                    del self._kept[key]
+                    del self._cached[key]
 
     def _make_room(self) -> None:
         with self._lock:
-            done = {key: one.result().bytes for key, one in self._kept.items() if one.done()}
+            done = {key: one.result().bytes for key, one in self._cached.items() if one.done()}
             room = self._limit - sum(done.values())
             for key, size in list(done.items())[:-1]:
-                if room >= 0 and len(self._kept) <= 256:
+                if room >= 0 and len(self._cached) <= 256:
                     break
-                del self._kept[key]
+                del self._cached[key]
                 room += size
 
 
@@ -115,7 +115,7 @@ _warm = False
 
 
 def warm_up() -> None:
-    """Start the worker beside the first page, so that the first reader need not wait for torch."""
+    """Start the worker while the first page is drawn: importing torch takes a while."""
     global _warm
     with _warming:
         if not _warm:

@@ -1,4 +1,4 @@
-"""The share dialog: a picture as a link, a code for phones, a frame for course pages, and as files."""
+"""The share dialog: a picture as a link, a QR code, a frame for course pages, and files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ _HERE, _START = "this step", "the beginning"
 
 @st.dialog("Share this picture", width="large")
 def dialog(what: Case | Settings, case: Case, view: View, moment: Moment) -> None:
-    """Offer what is on screen as links and files."""
     moment = _choices(moment)
     try:
         _links(what, case, view, moment)
@@ -39,7 +38,7 @@ def dialog(what: Case | Settings, case: Case, view: View, moment: Moment) -> Non
 
 
 def _choices(moment: Moment) -> Moment:
-    """Let the step and what is hidden be chosen."""
+    """Let people choose the step and what is hidden."""
     later = f"from step {moment.hidden or max(moment.step, 1):,} on"
     chosen = _ALL if moment.hidden == 0 else later if moment.hidden else _NOTHING
     with st.container(horizontal=True):
@@ -76,7 +75,6 @@ def _links(what: Case | Settings, case: Case, view: View, moment: Moment) -> Non
 
 
 def _text(title: str, label: str, text: str, key: str, height: int | None = None) -> None:
-    """Show a text with its button to copy it."""
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
@@ -98,7 +96,7 @@ def _code(link: str) -> None:
 
 @lru_cache(maxsize=64)
 def qr(text: str) -> str:
-    """Return a QR code as the address of a picture; empty for a text that does not fit into one."""
+    """Return a QR code as a data URL; empty for a text that does not fit into one."""
     try:
         code = segno.make_qr(text, error="l", boost_error=False)
     except segno.DataOverflowError:
@@ -118,7 +116,7 @@ def _files(case: Case, view: View, moment: Moment) -> None:
             mime="application/json",
             on_click="ignore",
             icon=":material/data_object:",
-            help="The layer and its numbers. Open it here again, or with convt_trace.from_json.",
+            help="The layer and its numbers. Open it in the sidebar, or with convt_trace.from_json.",
         )
         st.download_button(
             "Page that plays it (HTML)",
@@ -127,7 +125,7 @@ def _files(case: Case, view: View, moment: Moment) -> None:
             mime="text/html",
             on_click="ignore",
             icon=":material/html:",
-            help="One file with the player in it: needs no network and no server.",
+            help="One file with the player in it. It needs no network and no server.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The shell of every page: its title, and the way to the other pages."""
+"""What every page has: its title, its style, and the links to the other pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAGES = (
     ("pages/2_Lesson.py", "Lesson", ":material/school:"),
 )
 
-#: Streamlit leaves wide margins; the room belongs to the pictures.
+#: Streamlit's margins are wide; the pictures need the room.
 _STYLE = """<style>
 [data-testid="stMainBlockContainer"] { padding: 2.5rem clamp(1rem, 3vw, 2.5rem) 4rem; }
 @media (max-width: 640px) { [data-testid="stMainBlockContainer"] { padding-top: 4rem; } }
@@ -27,7 +27,7 @@ _STYLE = """<style>
 </style>"""
 
 
-#: For a projector or a frame: nothing but the page's own.
+#: For a projector or a frame in another page: no sidebar, no header.
 _BARE = """<style>
 [data-testid="stSidebar"], [data-testid="stExpandSidebarButton"], [data-testid="stHeader"],
 [data-testid="stToolbar"] { display: none; }
@@ -37,13 +37,13 @@ _BARE = """<style>
 
 
 def page(title: str, sidebar: Literal["auto"] | int = "auto", bare: bool = False) -> None:
-    """Set a page up; the first thing that every page draws.
+    """Set a page up; every page calls this first.
 
     Parameters
     ----------
     title : str
     sidebar : int, optional
-        Its width; a page without controls in it leaves the room to the rest.
+        The width of the sidebar in pixels.
     bare : bool
         No sidebar at all.
     """
@@ -61,14 +61,14 @@ def page(title: str, sidebar: Literal["auto"] | int = "auto", bare: bool = False
     with st.sidebar:
         for file, label, icon in PAGES:
             if label == title:
-                address.keep(file)
+                address.remember(file)
             st.page_link(file, label=label, icon=icon, query_params=address.of(file))
 
 
 def apart() -> DeltaGenerator:
-    """Return room for what comes and goes, so that it moves nothing else to another place.
+    """Return a container for elements that come and go, so that the others stay in their places.
 
-    Streamlit starts an element anew where its place among its neighbours changes: the player would
-    lose its step, the editor its caret, and either would be there twice for a moment.
+    Streamlit makes an element anew when its place among its neighbours changes: the player would
+    lose its step and the editor its caret, and either would be on the page twice for a moment.
     """
     return st.container()

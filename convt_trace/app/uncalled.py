@@ -1,4 +1,4 @@
-"""Layers that a text defines and never calls: fields for the input that runs them."""
+"""Layers that a text defines and never calls: a form to run them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _MOST_LISTED = 8
 
 
 def show(definitions: Sequence[Definition], run: Run | None, runner: Runner) -> None:
-    """Say what is defined and not called, and offer to run it.
+    """List the layers that are never called, and offer to run them.
 
     Parameters
     ----------
     definitions : sequence of Definition
     run : Run or None
-        What was run last.
+        What was last run.
     runner : callable
-        Called with what is to be run.
+        Called with what to run.
     """
     owners: dict[str | int, list[Definition]] = {}
     for one in definitions:
@@ -72,7 +72,7 @@ def _form(target: str | int, group: Sequence[Definition], run: Run | None, runne
         shapes = [_shape(text) for text in texts]
         if None in shapes:
             st.warning(
-                "A shape is whole numbers with commas between, such as 1, 64, 8, 8.",
+                "A shape is whole numbers separated by commas, such as 1, 64, 8, 8.",
                 icon=":material/edit:",
             )
             return
@@ -82,7 +82,7 @@ def _form(target: str | int, group: Sequence[Definition], run: Run | None, runne
 
 
 def _written(arguments: Sequence[Argument]) -> str:
-    """Return a constructor's arguments as a start: what has a default may stay out."""
+    """Return the arguments to begin with: the defaults, or nothing where one has none."""
     needed = [one.name for one in arguments if one.default is None]
     return "" if needed else ", ".join(f"{one.name}={one.default}" for one in arguments)
 
@@ -95,7 +95,7 @@ def _shape_text(first: Definition, mine: Run | None, place: int) -> str:
 
 
 def _shape(text: str) -> Ints | None:
-    """Return the shape that a text writes, None where it is none.
+    """Return the shape that a text states, or None.
 
     >>> _shape("(1, 64, 8, 8)"), _shape("1 64 8"), _shape("1, C, 8")
     ((1, 64, 8, 8), (1, 64, 8), None)

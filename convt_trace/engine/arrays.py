@@ -29,7 +29,7 @@ _SCALAR_TYPES = {
 
 
 def as_array(tensor: ArrayLike | Any, name: str, like: np.dtype | None = None) -> np.ndarray:
-    """Return ``tensor`` as a numpy array that later changes to it do not reach.
+    """Return ``tensor`` as a numpy array; later changes to the tensor do not change it.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def as_array(tensor: ArrayLike | Any, name: str, like: np.dtype | None = None) -
     Raises
     ------
     TypeError
-        When it is ragged, or not of a float or integer dtype.
+        If it is ragged, or not of a float or integer dtype.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def _from_list(tensor: ArrayLike, name: str, like: np.dtype | None) -> np.ndarra
             return array.astype(np.float32)  # not rounded: the caller refuses the mixture
         limits = np.iinfo(dtype)
         if array.size and not limits.min <= array.min() <= array.max() <= limits.max:
-            raise TypeError(f"{name} holds numbers that {dtype} can not. Use a wider dtype.")
+            raise TypeError(f"{name} holds numbers that do not fit {dtype}. Use a wider dtype.")
     with np.errstate(over="ignore"):
         return array.astype(dtype)
 

@@ -1,8 +1,8 @@
 """Reading (nearly) everything: whole (n, group) blocks, written column by column.
 
-`Trace.take` pays a little per MAC to read any MAC. Reading millions in a row pays that for nothing:
-what repeats between channels, and between lines of cells, is decoded once here and copied, so the
-cost is near that of writing the bytes. Both readers give the same rows as `Trace.take`, to the bit.
+`Trace.take` decodes every MAC by itself. Reading millions in a row, most of that work repeats: here
+what is equal between channels, and between lines of cells, is decoded once and copied, so the time is
+near that of writing the bytes. Both readers give the same rows as `Trace.take`, to the bit.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from numpy.typing import ArrayLike
 
 from convt_trace.engine.layer import Axis, Geometry, Ints, Run
 
-#: Numbers of a column that are worked on at once: what stays in the cache from one step to the next.
+#: How many numbers of a column are worked on at once: they stay in the processor's cache.
 _AT_ONCE = 2**16
 
-#: Cells that are worth a call of numpy per term; fewer are added up cell by cell.
+#: From this many cells on, one numpy call per term is faster than `np.add.accumulate`.
 _WORTH_A_CALL = 2**8
 
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """Room for the columns of ``rows`` MACs; the fields are those of `convt_trace.trace.Macs`."""
+    """Room for the columns of ``rows`` MACs; the fields are those of `convt_trace.Macs`."""
 
     n: np.ndarray
     group: np.ndarray
@@ -197,7 +197,7 @@ def _added(
     group = _numbered(geometry, first, last)[1]
     weight = weight.reshape(-1, ins, *[1] * layer.dims, *stamps)
     walk = [(k, landing(axes, k)) for k in taps_backwards(layer.kernel_size)]
-    # A step of the walk takes one tap of each value: it has to be worth a call, or ``worth`` values.
+    # A step of the walk is a numpy call for one tap of each value: it needs ``worth`` values to pay.
     worth = _AT_ONCE // 64
     lines = max(1, _AT_ONCE // prod(shape[3:]), worth // (prod(size[1:]) * stamps[0]))
     at_once = max(1, _AT_ONCE // prod(shape[2:]), worth // (prod(size) * stamps[0]))  # blocks

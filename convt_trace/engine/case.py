@@ -1,4 +1,4 @@
-"""A case: one layer with its numbers. Whatever starts a picture makes one; whatever shows one takes it."""
+"""A case: one layer with its numbers. Every input of the app becomes one; every picture is made of one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import DEFAULTS, Geometry, Layer, whole
 from convt_trace.engine.trace import Trace
 
-#: Larger tensors are written into a snippet as their recipe's shape, not number by number.
+#: Larger tensors are written into a snippet as random ones of their shape, not number by number.
 _WRITTEN_OUT = 4096
 
 
@@ -24,7 +24,7 @@ _WRITTEN_OUT = 4096
 class Case:
     """One transposed convolution with its numbers, valid by construction.
 
-    Made by `Case.of` from what torch takes. How a case is drawn, written or linked is known above.
+    Made by `Case.of` from torch's arguments. Drawing, writing and linking it is done by other wings.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Case:
     Raises
     ------
     LayerError
-        When the tensors do not fit the layer or each other, or nothing of the output is left.
+        If the tensors do not fit the layer or each other, or there is no output.
 
     Examples
     --------
@@ -135,7 +135,7 @@ class Case:
         return hash(self.digest)
 
     def trace(self, order: str = "scatter") -> Trace:
-        """Return the trace of this case, "scatter" or "gather"; the first one is made once."""
+        """Return the trace of this case, "scatter" or "gather"; the scatter one is cached."""
         return self._scatter if order == "scatter" else Trace(self, order)
 
     @cached_property
@@ -276,9 +276,9 @@ def trace(
     Raises
     ------
     LayerError
-        For what torch refuses, in torch's words, with what to change.
+        If torch refuses the layer; the message is torch's, with what to change.
     TypeError
-        For values that are not numbers of a dtype that is traced.
+        For tensors of other dtypes.
 
     Examples
     --------

@@ -5,8 +5,8 @@ Nothing here knows a value. A layer is an index rule,
     y[n, co, i*stride - padding + k*dilation]  +=  x[n, ci, i] * w[ci, co - g*C_out/groups, k]
 
 and this module is the only place in the project where that rule, and the sizes that follow from it,
-are written down. Positions ``i``
-(input), ``k`` (kernel tap) and ``o`` (output) are tuples with one number per spatial dimension.
+are written down. Positions ``i`` (input), ``k`` (kernel tap) and ``o`` (output) are tuples with one
+number per spatial dimension.
 
 The *canvas* is every position that a multiply-accumulate (MAC) can land on. Padding crops it: the
 output is the part that is left. Canvas position ``c`` is output position ``o = c - padding``.
@@ -38,7 +38,7 @@ MODULE = (
     *("groups", "bias", "dilation", "padding_mode"),
 )
 
-#: Larger numbers overflow the 32-bit sizes inside torch's kernels, some of them without a word.
+#: Larger numbers overflow the 32-bit sizes inside torch's kernels, sometimes without an error.
 LARGEST_PARAMETER = 2**15
 
 
@@ -103,7 +103,7 @@ def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
     >>> ints([1, 2], 2, "stride")
     (1, 2)
     """
-    # A tensor without dimensions can be looped over by its type, and is one number.
+    # A tensor without dimensions is one number, though its type is iterable.
     given: list[Any] = [value]
     if isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "ndim", True):
         given = list(value)
@@ -160,7 +160,7 @@ class Layer:
     Attributes
     ----------
     in_channels, out_channels, groups : int
-        Channels are divided into ``groups`` blocks that do not see each other.
+        A group's output channels read that group's input channels only.
     kernel_size, stride, padding, output_padding, dilation : tuple of int
         One number per spatial dimension (1, 2 or 3 of them).
 
@@ -308,7 +308,7 @@ class Layer:
         return (self.in_channels, self.out_channels // max(self.groups, 1), *self.kernel_size)
 
     def output_size(self, input_size: Ints) -> Ints:
-        """Return the spatial output size, negative where padding eats more than there is.
+        """Return the spatial output size; negative if padding crops more than there is.
 
         >>> Layer.of(1, 1, 4, stride=2, padding=1, dims=2).output_size((16, 16))
         (32, 32)
@@ -415,7 +415,7 @@ class Axis:
 
     @cached_property
     def stretches(self) -> list[range]:
-        """The canvas in stretches of whole strides, in each of which a stride on means the same taps.
+        """The canvas in stretches; inside one, positions a stride apart have the same taps.
 
         >>> Axis(9, 3, stride=2, padding=0, output_padding=0, dilation=1).stretches
         [range(0, 2, 2), range(2, 18, 2), range(18, 20, 2)]

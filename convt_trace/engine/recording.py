@@ -14,9 +14,9 @@ from convt_trace.engine.layer import DEFAULTS
 
 
 class _Recorder(TorchFunctionMode):
-    """Sees every torch function that a model calls, and keeps the transposed convolutions.
+    """Sees every torch function that a model calls, and records the transposed convolutions.
 
-    What such a function calls in its turn is not seen, so that each is kept once.
+    What such a function calls itself is not seen, so each is recorded once.
     """
 
     def __init__(self, calls: list[Case]):
@@ -104,8 +104,8 @@ def _recorded(call: dict[str, Any], dtype: torch.dtype, number: int) -> Case:
 def record() -> Iterator[list[Case]]:
     """Catch every transposed convolution that runs inside the ``with`` block, each as a `Case`.
 
-    Whether it is a module, a function of torch or one of its operators, as in a model of
-    `torch.export`. TorchScript calls none of these from Python, so what it runs is not seen.
+    Modules, functions of torch and its operators (as in a model of `torch.export`) are seen.
+    TorchScript calls none of these from Python, so what it runs is not seen.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """The trace: every multiply-accumulate of a transposed convolution, by number.
 
-Nothing is computed until somebody looks. A MAC's number is decoded in closed form
-(`convt_trace.engine.layer`), so a row, a window or a cell costs what it shows, for any size of layer.
+Nothing is computed before it is read. A MAC's number is decoded in closed form
+(`convt_trace.engine.layer`), so the cost of a row, a window or a cell does not grow with the layer.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 #: added tap by tap with matrix products (the same MACs; float64 sums may differ in the last bits).
 SEQUENTIAL_MACS = 2**22
 
-#: How many terms of running sums are laid out at once: what stays in the cache.
+#: How many terms of running sums are added at once: they stay in the processor's cache.
 _TERMS_AT_ONCE = 2**16
 
 
@@ -131,7 +131,7 @@ class Macs(Columns):
 
 
 class Trace(Sequence[Mac]):
-    """Every MAC of one transposed convolution: random access, nothing allocated ahead.
+    """Every MAC of one transposed convolution, computed when it is read.
 
     Made of a case, by `Case.trace` or `trace`. ``len(t)`` counts the MACs, the cropped ones too;
     ``t[5]`` is a `Mac`; ``t[a:b]`` is `Macs`, columns as numpy arrays.
@@ -145,7 +145,7 @@ class Trace(Sequence[Mac]):
     order : str
         "scatter" or "gather".
     picked : Pick
-        Which channels the trace walks through; all of them unless made by `pick`.
+        The channels that the trace walks through; all of them unless made by `pick`.
     is_whole : bool
         Whether that is every MAC of the layer.
 
@@ -169,7 +169,7 @@ class Trace(Sequence[Mac]):
         self.is_whole = picked is None
         self.numbering = ORDERS[order](self.geometry, self.picked)
 
-    # -- the same sum, walked another way -------------------------------------------------------
+    # -- the same MACs, walked another way ------------------------------------------------------
 
     def in_order(self, order: str) -> Trace:
         """Return the same MACs in another order."""
@@ -559,7 +559,7 @@ class Trace(Sequence[Mac]):
         blocks = self.geometry.batch * layer.groups
         if not self.is_whole or not blocks or stop - start < max(self.macs // blocks // 2, 1):
             return False
-        # The window has to be worth the numpy calls: a few per (channel, tap), or tens per line.
+        # It takes a few numpy calls per (channel, tap), or tens per line: the window has to pay.
         if self.order == "scatter":
             return stop - start >= 32 * layer.in_per_group * prod(layer.kernel_size)
         return stop - start >= 512 * len(lines_of_cells(self.geometry))

@@ -1,4 +1,4 @@
-"""What is looked at, and when: the order of a walk, the channels that are shown, the step, the cell."""
+"""What a player shows and where it stands: the order, the channels, the step, the selected cell."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.trace import Trace
 
-#: Channels of a group, and groups, that are shown when nobody picks, by spatial dimensions.
+#: How many channels of a group, and groups, are shown by default, by spatial dimensions.
 CHANNELS = {1: 8, 2: 4, 3: 2}
 GROUPS = {1: 4, 2: 4, 3: 2}
 
@@ -74,7 +74,7 @@ class Moment:
 
     @classmethod
     def of(cls, moment: Moment | None, changes: dict[str, Any]) -> Moment:
-        """Return a moment, or the first one, with some of it changed; a cell may be a plain tuple.
+        """Return a moment, or the beginning, with some changes; a cell may be a plain tuple.
 
         >>> Moment.of(None, {"step": 3, "selected": ("output", [0, 1, 2])}).selected.place
         (0, 1, 2)
@@ -96,8 +96,8 @@ class View:
     n : int
         Batch item.
     groups, in_local, out_local : tuple of int, or None
-        Groups, and channels numbered inside their group; None leaves the choice to the scene: all
-        of them where they fit, else the first and the last ones.
+        Groups, and channels numbered inside their group; None lets the scene choose: all of them if
+        they fit, else the first and the last ones.
     """
 
     order: str = "scatter"
@@ -123,7 +123,7 @@ class View:
 def edges(count: int, room: int) -> Ints:
     """Return all of ``range(count)``, or the first and last where there is no room for all.
 
-    The last ones are among them so that the last step shows finished sums.
+    With the last ones on screen, the last step shows finished sums.
 
     >>> edges(3, 4), edges(512, 4)
     ((0, 1, 2), (0, 1, 510, 511))
@@ -134,7 +134,7 @@ def edges(count: int, room: int) -> Ints:
 
 
 def chosen(case: Case, view: View) -> View:
-    """Return the view with every choice made, and choices that do not exist left out."""
+    """Return the view with every choice made, and without channels that do not exist."""
     layer = case.layer
     dims = layer.dims
 
@@ -172,7 +172,7 @@ def view_of(case: Case, order: str, cell: Ints) -> View:
 
 
 def _with(wanted: int, shown: Ints) -> Ints:
-    """Return what is shown with what is wanted: in the place of one in the middle, where it is not."""
+    """Return the shown channels with the wanted one; if it is new, it replaces one in the middle."""
     if wanted in shown:
         return shown
     middle = len(shown) // 2

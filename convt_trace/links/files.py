@@ -24,7 +24,7 @@ VERSION = 1
 #: Characters in a file, and values in it that are not packed.
 LARGEST_FILE = 32_000_000
 LARGEST_VALUES = 100_000
-#: Up to this many numbers a tensor is written out.
+#: A tensor of up to this many numbers is written out.
 WRITTEN_OUT = 4096
 
 _ORIGIN = 200
@@ -33,7 +33,7 @@ _WORDS = ("nan", "inf", "-inf")
 
 
 class FileError(Unreadable):
-    """A file that is no case, or none that can be opened; the message is one sentence."""
+    """A file that is not a case, or cannot be opened; the message is one sentence."""
 
 
 def to_json(case: Case) -> str:
@@ -86,7 +86,7 @@ def from_json(text: str | bytes) -> Case:
     Raises
     ------
     FileError
-        When it is not one, is too large, or holds a layer that torch refuses.
+        If it is not one, is too large, or holds a layer that torch refuses.
 
     Examples
     --------
@@ -162,7 +162,7 @@ def _parsed(text: str | bytes) -> dict[str, Any]:
         )
     if isinstance(text, bytes):
         text = text.decode("utf-8-sig")
-    # A parsed value takes up to 60 times its two characters: they are counted first.
+    # A value takes up to 60 times its two characters in memory: they are counted first.
     values = sum(map(text.count, "[{,:"))
     if values > LARGEST_VALUES:
         raise FileError(
@@ -175,7 +175,7 @@ def _parsed(text: str | bytes) -> dict[str, Any]:
         raise FileError(f"This file is not JSON: line {error.lineno} cannot be read.") from None
     except (RecursionError, ValueError):
         raise FileError(
-            "This file is not a case: its JSON is nested or numbered too far."
+            "This file is not a case: its JSON is nested too deeply, or has too long a number."
         ) from None
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         raise FileError(f'This file is not a case: it does not say "format": "{FORMAT}".')
@@ -191,7 +191,7 @@ def _parsed(text: str | bytes) -> dict[str, Any]:
 def _case(data: dict[str, Any]) -> Case:
     dtype = DTYPES.get(str(data.get("dtype")))
     if dtype is None:
-        raise FileError(f'"dtype" in this file is none of {", ".join(DTYPES)}.')
+        raise FileError(f'"dtype" in this file is not one of {", ".join(DTYPES)}.')
     parameters = data.get("layer", {})
     if not isinstance(parameters, dict):
         raise FileError('"layer" in this file is not an object.')
@@ -254,7 +254,7 @@ def _flat(numbers: Any, shape: Ints) -> list[Any]:
 
 
 def _value(number: Any, dtype: np.dtype) -> Any:
-    """Return a number of the dtype itself: through a float a NaN's bits, or an int64's, would go."""
+    """Return a number of the dtype itself: a float on the way would lose the bits of a NaN or int64."""
     if isinstance(number, str) and dtype.kind not in "iu":
         bits = _BITS.fullmatch(number)
         size = dtype.itemsize

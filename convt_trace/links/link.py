@@ -1,7 +1,8 @@
 """Links: a whole picture in a query string, and back. Described in ``docs/links.md``.
 
-Any server can open any link, for none remembers anything. Links come from strangers: what one holds
-is bounded before it is unpacked, checked like any other input, and never shown but as a number.
+Any server can open any link, because a link holds everything. Links come from strangers: what one
+holds is bounded before it is unpacked and checked like any other input. Of its text, a message shows
+16 letters and digits at most.
 """
 
 from __future__ import annotations
@@ -42,13 +43,11 @@ NAMES = (
     *("dims", "batch", "in_channels", "out_channels", "groups", "size", "kernel", "stride"),
     *("padding", "output_padding", "dilation", "dtype", "bias", "x", "weight", "offset", "sum"),
 )
-#: What can be selected.
-
 _PICKS = ("groups", "in_local", "out_local")
 _MOST_PICKED = 1024
 _MOST_STEP = 2**53
 _MOST_SEED = 2**32
-#: Up to this many characters numbers are written out, also where packing is shorter.
+#: Numbers are written out up to this many characters, even if packing is shorter.
 _READABLE = 64
 _NUMBER = re.compile(r"-?(\d{1,20}(\.\d{0,25})?|\.\d{1,25})(e-?\d{1,3})?|nan|-?inf")
 _PLACEHOLDER = Fill("ones")
@@ -65,14 +64,14 @@ class Linked(Moment):
     Attributes
     ----------
     case : Case
-        The case; where the link's own is not possible, the nearest that is.
+        The case; if the link's own is not possible, the nearest possible one.
     settings : Settings or None
-        What the playground's controls are to be set to for it; None where they cannot hold it.
+        What sets the playground's controls to it; None if they cannot show it.
     view : View
     page : str
         The page's name in lower-case letters, digits and dashes.
     problems : tuple of str
-        A sentence for each thing that could not be read; empty for a link as it was made.
+        A sentence for each thing that could not be read; empty for an unchanged link.
     """
 
     case: Case
@@ -83,7 +82,7 @@ class Linked(Moment):
 
     @property
     def sentence(self) -> str:
-        """The problems in one sentence for the reader; empty where there is none."""
+        """The first problem, and how many more there are; empty if there is none."""
         if not self.problems:
             return ""
         more = len(self.problems) - 1
@@ -110,16 +109,16 @@ def to_link(
     view : View, optional
         Order, batch item and channels to look at.
     moment : Moment, optional
-        Where the player stands; the beginning where none is given.
+        Where the player stands; the beginning by default.
     page : str
         The page to open.
     **at
-        ``step``, ``unit``, ``selected`` or ``hidden``, in place of those of the moment.
+        ``step``, ``unit``, ``selected`` or ``hidden``, instead of the moment's.
 
     Raises
     ------
     LinkError
-        When it does not fit into `LONGEST` characters, or is larger than links open.
+        If it does not fit into `LONGEST` characters, or is larger than a link may be.
 
     Examples
     --------
@@ -156,12 +155,12 @@ def to_link(
 def from_link(query: str | Mapping[str, str]) -> Linked:
     """Read a link: its query string, the whole address, or the parameters by name.
 
-    What cannot be read is named in ``problems`` and replaced; the rest is kept.
+    What cannot be read is named in ``problems`` and replaced; the rest is read.
 
     Raises
     ------
     LinkError
-        When nothing can be read: it is no link, too long, or of a later version.
+        If nothing can be read: it is not a link, too long, or of a later version.
 
     Examples
     --------
@@ -179,7 +178,7 @@ def from_link(query: str | Mapping[str, str]) -> Linked:
     try:
         return _read(reader)
     except (ValueError, TypeError, OverflowError, MemoryError):
-        # Nothing is known to come here; whatever does is still a link that cannot be read.
+        # No text is known that leads here. If one does, it is a link that cannot be read.
         raise LinkError("This link cannot be read.") from None
 
 
@@ -191,7 +190,7 @@ def _commas(values: Sequence[int] | None, otherwise: str = "") -> str:
 
 
 def _show(view: View) -> str:
-    """Return the batch item, and the groups and channels where somebody picked some."""
+    """Return the batch item, and the groups and channels if some are picked."""
     picks = [getattr(view, name) for name in _PICKS]
     picked = [_commas(pick, "auto") for pick in picks] if picks != [None] * len(_PICKS) else []
     return "_".join([str(view.n), *picked])
@@ -265,8 +264,8 @@ def _written(fill: Fill) -> str:
 
 
 def _numbers(numbers: Sequence[float]) -> str:
-    """Return numbers as text, or packed where that is much shorter or text would lose a bit."""
-    # No plus sign: in a query it stands for a blank.
+    """Return numbers as text, or packed if that is much shorter or text would lose a bit."""
+    # No plus sign: in a query it means a space.
     text = rules.write_numbers(numbers).replace(", ", ",").replace("e+", "e")
     if len(text) <= _READABLE and _same(_parsed(text), numbers):
         return text
@@ -279,7 +278,7 @@ def _same(a: Sequence[float], b: Sequence[float]) -> bool:
 
 
 def _tensor(tensor: np.ndarray) -> str:
-    """Return a tensor as the recipe that gives the same bits, if one is in sight, or packed."""
+    """Return a tensor as a recipe that gives the same bits, if one is found, or packed."""
     if tensor.size > LONGEST * 1024:  # deflate makes nothing shorter than a thousandth
         raise LinkError(
             f"This case holds {tensor.size:,} numbers, too many for a link. "
@@ -304,7 +303,7 @@ def _guesses(tensor: np.ndarray) -> Iterator[Fill]:
 
 
 def _period(flat: np.ndarray) -> int:
-    """Return after how many numbers a tensor repeats itself; 0 for more than can be typed."""
+    """Return after how many numbers a tensor repeats itself; 0 if none or too many."""
     bits = flat.view(f"u{flat.dtype.itemsize}")
     for period in range(1, min(len(bits), _READABLE) + 1):
         if np.array_equal(bits[period:], bits[:-period]):
@@ -330,7 +329,7 @@ def _sum(parts: Mapping[str, str]) -> str:
 
 
 def _parameters(query: str | Mapping[str, str]) -> dict[str, str]:
-    """Return a link's own parameters; whatever else mail programs and trackers add is dropped."""
+    """Return our own parameters; those that mail programs and trackers add are left out."""
     if not isinstance(query, str):
         pairs = [(str(name), str(value)) for name, value in query.items()]
     elif len(query) > 4 * LONGEST:  # percent signs may have made it longer
@@ -354,9 +353,10 @@ def _pairs(query: str) -> list[tuple[str, str]]:
 
 
 def _with_the_rest(parts: dict[str, str]) -> dict[str, str]:
-    """Return an address typed by hand, such as "?stride=2", with what it leaves to the question's.
+    """Complete an address typed by hand, such as "?stride=2", with the question's parameters.
 
-    Links that we made have a version first and a sum last; what lost both was cut by nobody.
+    A link that we made begins with a version and ends with a checksum: an address without either
+    was typed by hand, not cut off.
     """
     if not parts or "v" in parts or "sum" in parts:
         return parts
@@ -365,7 +365,7 @@ def _with_the_rest(parts: dict[str, str]) -> dict[str, str]:
 
 @dataclass
 class _Reader:
-    """Reads parameters one by one; what it cannot read it writes down."""
+    """Reads parameters one by one, and lists those that it cannot read."""
 
     parts: dict[str, str]
     problems: list[str] = field(default_factory=list)
@@ -378,22 +378,20 @@ class _Reader:
                 f"links up to v={VERSION}."
             )
         if len(self.parts) < 3:
-            raise LinkError("This is not a link of convt-trace: it has none of its settings.")
+            raise LinkError("This is not a link of convt-trace: it has none of its parameters.")
         if said != str(VERSION):
             self.problems.append(f"This link does not say its version; it is read as v={VERSION}.")
 
     def check_sum(self) -> None:
-        """Say that a link was changed, unless that has shown already."""
+        """Say that a link was changed, unless another problem has shown it already."""
         said = re.sub(r"[^\w-]+$", "", self.parts.get("sum", ""))
         if self.problems or said == "none":
             return
         if not said:
-            self.problems.append(
-                "The end of this link is missing; what is left of it is shown as it is."
-            )
+            self.problems.append("The end of this link is missing; the rest of it is shown.")
         elif said != _sum(self.parts):
             self.problems.append(
-                "This link was changed after it was made; it is shown as it reads now."
+                "This link was changed after it was made; it is shown as it is now."
             )
 
     def text(self, name: str, pattern: str, otherwise: str, wanted: str) -> str:
@@ -449,7 +447,7 @@ class _Reader:
 
 
 def _plainly(text: str) -> str:
-    """Return the beginning of a stranger's text with nothing in it that Markdown or HTML reads."""
+    """Return the beginning of a text, without the characters that mean something in Markdown or HTML."""
     return re.sub(r"[^A-Za-z0-9.,-]", "·", text[:16]) + ("…" if len(text) > 16 else "")
 
 
@@ -506,7 +504,7 @@ def _selected(reader: _Reader) -> Cell | None:
 
 
 class _Layer:
-    """Reads the layer and its numbers, into a case and into settings where there are some."""
+    """Reads the layer and its numbers, into a case, and into settings if the controls can show it."""
 
     def __init__(self, reader: _Reader):
         self.reader = reader
@@ -531,7 +529,7 @@ class _Layer:
 
     @property
     def _longest_list(self) -> int:
-        """How many axes a link seems to have that does not say."""
+        """The likely number of axes of a link that does not state it."""
         lists = [self.reader.parts.get(name, "").count(",") + 1 for name in rules.PER_AXIS]
         return min(3, max(lists))
 
@@ -548,7 +546,7 @@ class _Layer:
             return self._nearest()
 
     def _layer(self) -> Layer:
-        """Return the layer; raises what torch would."""
+        """Return the layer; raises `LayerError` for what torch refuses."""
         return Layer(
             self.in_channels,
             self.out_channels,
@@ -569,7 +567,7 @@ class _Layer:
         }
         if not self.bias:
             del shapes["offset"]
-        # An output that cannot be is refused before anything is unpacked.
+        # A layer without an output is refused before anything is unpacked.
         Geometry(layer, 1, self.along["size"])
         found = {name: self._numbers(name, shape) for name, shape in shapes.items()}
         tensors = {
@@ -590,7 +588,7 @@ class _Layer:
         return case, settings if settings and _controllable(settings) else None
 
     def _nearest(self) -> tuple[Case, Settings]:
-        """Return what controls make of a layer that is not possible."""
+        """Return the nearest layer that the controls can show."""
         fills = {name: self._fill(name) for name in ("x", "weight", "offset")}
         settings = rules.settable(self._settings(fills))
         try:
@@ -614,7 +612,7 @@ class _Layer:
         )
 
     def _fill(self, name: str) -> Fill:
-        """Return a tensor's recipe, and without a word ones where it has none."""
+        """Return a tensor's recipe, or ones if it has none; its problem is listed already."""
         try:
             return _read_fill(self.reader.parts.get(name, ""))
         except Unreadable:
@@ -640,7 +638,7 @@ def _read_fill(text: str) -> Fill:
     recipe, _, argument = text.partition(":")
     if recipe in rules.SEEDED:
         if not re.fullmatch(r"\d{1,10}", argument, re.ASCII) or int(argument) > _MOST_SEED:
-            raise Unreadable(f"its seed is no whole number up to {_MOST_SEED:,}")
+            raise Unreadable(f"its seed is not a whole number up to {_MOST_SEED:,}")
         return Fill(recipe, seed=int(argument))
     if recipe == "numbers":
         return Fill(recipe, _read_numbers(argument))
@@ -669,6 +667,6 @@ def _parsed(text: str) -> tuple[float, ...]:
 
 
 def _controllable(settings: Settings) -> bool:
-    """Tell whether the playground's controls can be set so."""
+    """Tell whether the playground's controls can show these settings."""
     settable = rules.written(rules.settable(settings)) == rules.written(settings)
     return settable and "bilinear" not in (settings.x.recipe, settings.offset.recipe)

@@ -17,7 +17,7 @@ import numpy as np
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import DEFAULTS, Ints, Layer
 
-#: What a control of the playground may be set to. A real layer fits; a typing error does not hang.
+#: What a control of the playground may be set to: enough for a real layer.
 MOST_CHANNELS = 1024
 MOST_BATCH = 8
 MOST_GROUPS = 16
@@ -45,7 +45,7 @@ SEEDED = ("integers", "normal")
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used, in one sentence for the person who made it."""
+    """A setting that cannot be used; the message is one sentence for the person who made it."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,12 @@ def _bilinear(kernel_size: Ints) -> np.ndarray:
 
 
 def read_numbers(text: str, name: str) -> tuple[float, ...]:
-    """Return the numbers in a text, apart by commas, blanks or brackets.
+    """Return the numbers in a text, separated by commas, spaces or brackets.
 
     Raises
     ------
     SettingsError
-        When there is none, too many, or something that is not a number.
+        If there are none, too many, or something that is not a number.
 
     Examples
     --------
@@ -263,7 +263,7 @@ def nearest(value: int, choices: Sequence[int]) -> int:
 def layer_settings(
     dims: int, channels: tuple[int, int], size: int, kernel: int, **others: object
 ) -> Settings:
-    """Return settings with torch's defaults for what is not given; one number serves every axis."""
+    """Return settings, by default torch's; one number is for every axis."""
     given: dict[str, object] = {
         "batch": 1,
         "groups": 1,
@@ -321,13 +321,14 @@ PRESETS: dict[str, Preset] = {
     "question": Preset(
         "The question: two groups",
         "“My layer printed [[8.],[8.],[10.],[10.]]; how was that calculated?” Two input channels "
-        "meet each output channel of their group, with the kernel [1, 1, 2] read backwards.",
+        "meet each output channel of their group, with the kernel [1, 1, 2] flipped.",
         QUESTION,
     ),
     "pair": Preset(
         "conv1d and conv_transpose1d",
         "The same signal and kernel, plain and transposed. A plain convolution does not flip the "
-        "kernel; the transposed one does, and with padding=2 as many cells are left.",
+        "kernel; seen from an output cell, the transposed one does. padding=2 crops its output to the "
+        "same length.",
         layer_settings(
             1,
             (1, 1),
@@ -340,13 +341,13 @@ PRESETS: dict[str, Preset] = {
     ),
     "upsample": Preset(
         "Stride 2: upsampling in 2-D",
-        "A stride of 2 sets the stamps two cells apart, so 5 x 5 becomes 11 x 11. Where stamps "
-        "overlap, sums pile up: that is the checkerboard.",
+        "With stride=2 the stamps begin two cells apart, so 5 x 5 becomes 11 x 11. Where stamps "
+        "overlap, more products are added: this makes the checkerboard pattern.",
         layer_settings(2, (1, 1), size=5, kernel=3, stride=2),
     ),
     "dcgan": Preset(
         "A DCGAN layer at full size",
-        "537 million MACs. The first and the last channels are shown; sums hold all of them.",
+        "537 million MACs. The first and last channels are shown; the sums include all of them.",
         layer_settings(
             2,
             (512, 256),
@@ -360,8 +361,8 @@ PRESETS: dict[str, Preset] = {
     ),
     "bilinear": Preset(
         "Depthwise bilinear upsampling",
-        "groups = in_channels: every channel keeps to itself, and the kernel is a tent. The output "
-        "is the input, twice as large, interpolated.",
+        "groups = in_channels: every channel is computed on its own. The kernel is a tent, so the "
+        "output is the input interpolated to twice its size.",
         layer_settings(
             2,
             (3, 3),
@@ -375,13 +376,13 @@ PRESETS: dict[str, Preset] = {
     ),
     "dilation": Preset(
         "Dilation: taps spread apart",
-        "dilation=3 puts two empty cells between taps: a kernel of 3 reaches over 7 cells.",
+        "dilation=3 leaves two empty cells between taps: a kernel of 3 covers 7 cells.",
         layer_settings(1, (1, 1), size=5, kernel=3, dilation=3),
     ),
     "output_padding": Preset(
         "output_padding: one more row",
-        "The row that output_padding adds is not filled with zeros: the window is one larger, and "
-        "real sums land there.",
+        "The row that output_padding adds is not filled with zeros: one row less is cropped, and real "
+        "sums land there.",
         layer_settings(
             2, (1, 1), size=3, kernel=3, stride=2, padding=1, output_padding=1, bias=True
         ),
@@ -426,7 +427,7 @@ def write_fill(fill: Fill) -> str:
 
 
 def settable(settings: Settings) -> Settings:
-    """Return settings that the controls hold: what is out of their range is the question's.
+    """Return settings that the controls can show: what is out of range becomes the question's.
 
     >>> settable(replace(QUESTION, stride=(99,), padding=(9,))).stride
     (1,)
@@ -465,7 +466,7 @@ def axis_range(name: str, dims: int) -> tuple[int, int]:
 
 
 def nearest_valid(settings: Settings) -> Settings:
-    """Return the settings, moved as little as needed for torch to take them.
+    """Return the nearest settings that torch accepts.
 
     >>> nearest_valid(replace(QUESTION, padding=(9,), groups=3)).padding
     (2,)
@@ -487,7 +488,7 @@ def nearest_valid(settings: Settings) -> Settings:
 
 
 def with_dims(settings: Settings, dims: int) -> Settings:
-    """Return settings in another number of spatial dimensions: the first axis serves for all.
+    """Return settings in another number of spatial dimensions: all axes become like the first.
 
     >>> with_dims(QUESTION, 2).kernel
     (3, 3)

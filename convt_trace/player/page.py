@@ -1,7 +1,6 @@
 """A case as one HTML file that plays it: no server, no network, from a USB stick or in a notebook.
 
-The page holds the player's own files and the windows of the trace as the app would send them; nothing
-is written a second time for it.
+The page holds the player's own files, and the windows of the trace as the app would send them.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from convt_trace.engine.trace import Trace
 from convt_trace.engine.view import Moment, View, picked_trace
 from convt_trace.player.scene import Opening, build, opened, read_message
 
-#: Bytes of a page, and of the windows in one that is kept in a notebook.
+#: Bytes of a page, and of the windows in one that a notebook stores.
 LARGEST = 6_000_000
 NOTEBOOK = 400_000
 
@@ -30,7 +29,7 @@ _PLAYER = Path(__file__).parent
 _FIRST_MODULE = "standalone.js"
 _IMPORT = re.compile(r'(\bfrom\s+|\bimport\s+)"\./([\w-]+\.js)"')
 
-#: The page may run what is in it and fetch nothing at all.
+#: The page may run what is in it, and fetch nothing.
 _POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' data: blob:; style-src 'unsafe-inline'; "
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
@@ -101,29 +100,29 @@ def to_html(
 ) -> str:
     """Return a page that plays a case, in one self-contained file.
 
-    A trace too long for the page's size is held from its beginning on, with its end and with the
-    window of ``step``; the page says which MACs it holds.
+    Of a trace that is too long for the page's size, the page holds the window of ``step``, the end,
+    and as much of the beginning as fits; it says which MACs it holds.
 
     Parameters
     ----------
     case : Case or Trace
     view : View, optional
-        Order, batch item and channels to look at; those of the trace, where one is given.
+        Order, batch item and channels to look at; by default those of the trace.
     step : int, optional
         The step to open at.
     title : str
-        A heading; the layer's name where there is none.
+        The heading; by default the layer's name.
     largest : int
         Bytes of the page, at most.
     moment : Moment, optional
-        Where the page opens; the beginning where none is given.
+        Where the page opens; the beginning by default.
     **at
-        ``unit``, ``selected`` or ``hidden``, in place of those of the moment.
+        ``unit``, ``selected`` or ``hidden``, instead of the moment's.
 
     Raises
     ------
     ExportError
-        When not even that one window fits.
+        If not even the window of ``step`` fits.
 
     Examples
     --------
@@ -154,14 +153,14 @@ def _seen(shown: Case | Trace, view: View | None = None) -> tuple[Case, View]:
 
 
 def notebook(shown: Case | Trace) -> str:
-    """Return a case or a trace as a notebook shows it: the page in a frame of its own, about 2 MB of output.
+    """Return a case or a trace as a notebook shows it: the page in a frame, about 2 MB.
 
-    Nearly all of that is plotly.js; a long trace is held by its first and last windows.
+    Nearly all of that is plotly.js; of a long trace the first and last windows are in it.
     """
     case, view = _seen(shown)
     shell = len(_shell(case, "").encode())
     page = to_html(case, view, title=case.line(), largest=shell + NOTEBOOK)
-    # The sandbox keeps the page from the notebook, and the notebook's styles from the page.
+    # The sandbox separates the two: no script of the page reaches the notebook.
     return (
         f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" title="{escape(case.line())}" '
         'style="width: 100%; height: 860px; border: 0"></iframe>'
@@ -209,22 +208,22 @@ def _filled(shell: str, windows: Sequence[_Window], opening: Opening, total: int
             }
         ),
     }
-    # One pass: what is filled in is not looked into for further places to fill.
+    # One pass: what is filled in is not searched for further places to fill.
     return re.sub(r"\{(note|windows|contents)\}", lambda place: parts[place[1]], shell)
 
 
 def _text(text: str) -> str:
-    """Return text as HTML shows it; its braces are no places to fill either."""
+    """Return text as HTML shows it, with its braces escaped too: they are not places to fill."""
     return escape(text).replace("{", "&#123;")
 
 
 def _json(value: object) -> str:
-    """Return JSON that no HTML parser finds an end in."""
+    """Return JSON in which an HTML parser finds no end of the script."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _note(windows: Sequence[_Window], total: int) -> str:
-    """Return what the page holds, where that is not all."""
+    """Say which MACs the page holds, if not all."""
     spans: list[list[int]] = []
     for window in windows:
         if spans and spans[-1][1] == window.start:
@@ -279,7 +278,7 @@ def _walk(case: Case, view: View, total: int) -> Iterator[_Window]:
 
 
 def _window(case: Case, view: View, number: int) -> _Window:
-    # Not `scene`, whose cache holds what the app's visitors look at: a long export would empty it.
+    # Not `scene`: its cache is for the app's visitors, and a long export would empty it.
     message = build(case, view, number)
     bounds = read_message(message)[0]["window"]
     return _Window(bounds["start"], bounds["stop"], message, _packed(message))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from snippet import real
@@ -12,9 +14,10 @@ from convt_trace.links.link import LinkError, from_link, to_link
 from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet
 
 
+@cache
 def read(source: str, run: Run | None = None) -> tuple[Reading, SnippetError | None]:
     try:
-        return read_snippet(source, run, isolated=True), None
+        return read_snippet(source, run, isolated=True, limits=real.PATIENT), None
     except SnippetError as error:
         return error.reading, error
 

@@ -73,7 +73,7 @@ def test_what_stride_and_padding_are_said_to_do():
             "Stamps overlap and add up",
             "Stride sets the stamps apart",
             "Padding crops",
-            "output_padding keeps one more",
+            "output_padding adds one cell",
         )
     )
     assert len(stride) > len(one)
@@ -106,10 +106,10 @@ def test_as_many_terms_meet_as_the_questions_say():
 
 
 def test_gathering_is_a_convolution_with_the_kernel_flipped():
-    case = named("The kernel, read backwards").settings.case()
+    case = named("The kernel is flipped").settings.case()
     x, w = torch.tensor(case.x), torch.tensor(case.weight)
     conv = F.conv1d(x, w.flip(-1), padding=2)
-    assert np.array_equal(conv.numpy(), torch_output(named("The kernel, read backwards")))
+    assert np.array_equal(conv.numpy(), torch_output(named("The kernel is flipped")))
 
 
 def test_it_is_the_gradient_of_a_convolution():

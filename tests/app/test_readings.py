@@ -1,4 +1,4 @@
-"""Readings are kept by text, bounded, and shared by those who ask at the same time."""
+"""Readings are cached by text, bounded, and shared by those who ask at the same time."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
 
 
 def test_a_text_is_read_once(reader: Reader) -> None:
-    kept = Readings()
-    assert not kept.has("a")
-    assert kept.read("a") is kept.read("a")
-    assert kept.has("a") and not kept.has("a", Run("Up"))
+    cached = Readings()
+    assert not cached.has("a")
+    assert cached.read("a") is cached.read("a")
+    assert cached.has("a") and not cached.has("a", Run("Up"))
     assert reader.read == ["a"]
 
 
 def test_those_who_ask_together_wait_for_one_reading(reader: Reader) -> None:
-    kept, start = Readings(), Barrier(5)
+    cached, start = Readings(), Barrier(5)
     reader.go.clear()
 
     def ask(_: int) -> Result:
         start.wait(10)
-        return kept.read("a")
+        return cached.read("a")
 
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(ask, number) for number in range(4)]
@@ -59,20 +59,20 @@ def test_those_who_ask_together_wait_for_one_reading(reader: Reader) -> None:
 
 
 def test_room_is_made_by_what_was_not_asked_for_longest(reader: Reader) -> None:
-    kept = Readings(limit=2 * len("abcd") * 2)
+    cached = Readings(limit=2 * len("abcd") * 2)
     for source in ("aaaa", "bbbb", "aaaa", "cccc"):
-        kept.read(source)
-    assert kept.has("aaaa") and kept.has("cccc") and not kept.has("bbbb")
-    kept.read("x" * 1000)
-    assert kept.has("x" * 1000), "the one that is being shown stays, however large"
+        cached.read(source)
+    assert cached.has("aaaa") and cached.has("cccc") and not cached.has("bbbb")
+    cached.read("x" * 1000)
+    assert cached.has("x" * 1000), "the one that is being shown stays, however large"
 
 
 def test_a_text_that_ran_out_of_time_can_be_tried_again(reader: Reader) -> None:
-    kept = Readings()
+    cached = Readings()
     reader.error = SnippetError("Refused", "more than 1.5 seconds of computing")
-    assert kept.read("a").out_of_time
+    assert cached.read("a").out_of_time
     reader.error = None
-    kept.try_again("a")
-    assert not kept.read("a").out_of_time
-    kept.try_again("a")
-    assert kept.has("a")
+    cached.try_again("a")
+    assert not cached.read("a").out_of_time
+    cached.try_again("a")
+    assert cached.has("a")

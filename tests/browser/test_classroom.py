@@ -111,7 +111,7 @@ def test_numbers_of_ones_own_travel_and_the_controls_step_aside(page: Page) -> N
     case = Case.of(rng.normal(size=(2, 3)), rng.normal(size=(2, 1, 2)), stride=2)
     player = PlayerPage(page, link(case, step=4))
     player.is_at(4, len(case.trace()))
-    expect(page.get_by_text("the controls cannot hold it")).to_be_visible()
+    expect(page.get_by_text("the controls cannot show it")).to_be_visible()
     expect(page.get_by_text("equals torch").or_(page.get_by_text("rounding"))).to_be_visible()
     page.get_by_role("button", name="Back to the controls").click()
     expect(page.get_by_role("slider", name="stride")).to_be_visible()

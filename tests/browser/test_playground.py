@@ -154,7 +154,7 @@ def test_quick_hands_lose_nothing(page: Page) -> None:
 
 def test_each_axis_on_its_own(page: Page) -> None:
     player = PlayerPage(page, "/?dims=2d")
-    page.get_by_text("each axis on its own").click()
+    page.get_by_text("one slider per axis").click()
     expect(slider(page, "stride")).to_have_count(2)
     slider(page, "stride").nth(1).press("ArrowRight")
     in_address(page, stride="1%2C2")
@@ -170,7 +170,7 @@ def test_each_axis_on_its_own(page: Page) -> None:
     expect(slider(page, "stride").nth(1)).to_have_value("2")
     expect(line(page)).to_contain_text("stride=(1, 2)")
     # One slider again: one number for all.
-    page.get_by_text("each axis on its own").click()
+    page.get_by_text("one slider per axis").click()
     expect(slider(page, "stride")).to_have_count(1)
     player.settled()
     shows_its_address(page)

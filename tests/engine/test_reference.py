@@ -6,6 +6,7 @@ import sys
 import types
 import unittest
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -188,9 +189,11 @@ def operators() -> Iterator[dict[str, object]]:
         helper.TestCase, helper.assert_expected_inline = unittest.TestCase, None
         sys.modules["expecttest"] = helper
     try:
-        invocations = pytest.importorskip(
-            "torch.testing._internal.common_methods_invocations", exc_type=ImportError
-        )
+        # Importing them also makes torch's flags read-only, for every test that comes after.
+        with patch.object(torch.backends, "disable_global_flags", lambda: None):
+            invocations = pytest.importorskip(
+                "torch.testing._internal.common_methods_invocations", exc_type=ImportError
+            )
         yield {operator.name: operator for operator in invocations.op_db}
     finally:
         if added:

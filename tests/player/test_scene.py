@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,15 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from strategies import Drawn, layers, moderate, spoil
 
-from convt_trace import Case, compare
+from convt_trace import Case, Mac, compare
 from convt_trace.engine.view import View, picked_trace
 from convt_trace.links.settings import PRESETS, QUESTION
 from convt_trace.player import scene as scenes
 from convt_trace.player.scene import read_message, scene
-
-#: For what looks at every cell of every window.
-fewer = settings(moderate, max_examples=40)
 
 ORDERS = ("scatter", "gather")
 ROWS = ("x", "w", "y", "flags", "product", "before", "after")
@@ -297,7 +295,7 @@ def test_marks_stand_where_groups_and_channels_begin(order: str):
 # -- windows ----------------------------------------------------------------------------------------
 
 
-@fewer
+@moderate
 @given(looked_at(), st.integers(20, 200), st.integers(14, 20))
 def test_windows_leave_nothing_out(looked: tuple[Case, View], macs: int, positions: int):
     case, view = looked
@@ -319,7 +317,7 @@ def test_windows_leave_nothing_out(looked: tuple[Case, View], macs: int, positio
         assert at == len(trace) == whole.header["window"]["total"]
 
 
-@fewer
+@moderate
 @given(looked_at(), st.integers(20, 200), st.integers(14, 20))
 def test_a_window_begins_with_what_a_replay_from_the_start_holds(
     looked: tuple[Case, View], macs: int, positions: int
@@ -327,16 +325,26 @@ def test_a_window_begins_with_what_a_replay_from_the_start_holds(
     case, view = looked
     trace = picked_trace(case, view)
     finals = case.trace().output
-    finals = scenes.wide(finals if case.unbatched else finals[scenes.chosen(case, view).n])
+    item = scenes.chosen(case, view).n
+    finals = scenes.wide(finals if case.unbatched else finals[item])
+
+    @cache
+    def last_of(channel: int, o: tuple[int, ...]) -> Mac | None:
+        terms = case.trace().of_output(item, channel, *o)
+        return terms[-1] if len(terms) else None
+
+    state: dict[tuple[int, tuple[int, ...]], Mac] = {}
+    done_until = 0
     with small_windows(macs, positions):
         for read in walk(case, view):
-            state = {(mac.out_channel, mac.o): mac for mac in trace[: read.start]}
+            # Windows may overlap: the replay goes on where it stopped, but never begins again.
+            assert read.start >= done_until
+            state |= {(mac.out_channel, mac.o): mac for mac in trace[done_until : read.start]}
+            done_until = read.start
             for cell in read.cells("output"):
                 channel, o = read.place("output", cell)
                 here = (channel["channel"], o)
-                terms = case.trace().of_output(scenes.chosen(case, view).n, *here[:1], *o)
-                mac = state.get(here)
-                last = terms[-1] if len(terms) else None
+                mac, last = state.get(here), last_of(*here)
                 done = last is None or (
                     mac is not None and (mac.in_channel, mac.i) == (last.in_channel, last.i)
                 )

@@ -10,12 +10,18 @@ import re
 import sys
 import types
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
+
+from convt_trace.snippet import LIMITS
+
+#: The reader's limits without its clock, for tests that are not about time: a busy machine is slow.
+PATIENT = replace(LIMITS, seconds=600.0, hard_seconds=600.0)
 
 CONVOLUTIONS = {
     getattr(torch, f"{name}{dims}d"): f"{name}{dims}d"

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
 
 from convt_trace.snippet import Reading, SnippetError, read_snippet
-from tests.snippet.real import cases, run
+from tests.snippet.real import PATIENT, cases, run
 
 CORPUS = cases("corpus.txt")
 PASTED = cases("pasted.txt")
 
 
+@cache
 def read(source: str) -> tuple[Reading, str]:
     try:
-        return read_snippet(source), ""
+        return read_snippet(source, limits=PATIENT), ""
     except SnippetError as error:
         return error.reading, f"{error.type}: {error.message}"
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convt_trace.snippet import LIMITS, SnippetError, interpreter, read_snippet
+from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.values import names_in
+from tests.snippet.real import PATIENT
 
 T = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\nimport numpy as np\n"
 
@@ -301,9 +304,9 @@ BOMBS = {
 }  # fmt: skip
 
 
-def attempt(source: str, isolated: bool = False) -> SnippetError:
+def attempt(source: str, isolated: bool = False, limits: Limits = LIMITS) -> SnippetError:
     with pytest.raises(SnippetError) as caught:
-        read_snippet(source, isolated=isolated)
+        read_snippet(source, isolated=isolated, limits=limits)
     return caught.value
 
 
@@ -317,13 +320,23 @@ def test_escape_is_refused(name: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+#: Without a clock no text is refused for being slow; with fewer steps, loops end soon.
+COUNTED = replace(PATIENT, steps=LIMITS.steps // 10)
+
+
 @pytest.mark.parametrize("name", BOMBS)
 def test_bomb_is_refused_at_its_line(name: str) -> None:
     """The line is known: the reader's own checks met it, not the kernel's limits behind them."""
-    error = attempt(T + BOMBS[name], isolated=True)
+    error = attempt(T + BOMBS[name], isolated=True, limits=COUNTED)
     assert error.type in ("Refused", "RuntimeError", "OverflowError"), error
-    out_of_time = "seconds" in error.message  # on a busy machine the kernel may come first
-    assert out_of_time or (error.lineno is not None and error.lineno > 4)
+    assert error.lineno is not None and error.lineno > 4
+    assert "seconds" not in error.message
+
+
+def test_the_clock_ends_what_no_count_ends() -> None:
+    endless = replace(LIMITS, steps=10**12, hard_seconds=60.0)
+    error = attempt("while True: pass", isolated=True, limits=endless)
+    assert error.message == f"more than {LIMITS.seconds} seconds of computing"
 
 
 def test_the_kernel_ends_what_no_check_foresaw() -> None:
@@ -484,13 +497,33 @@ def test_every_node_kind_is_judged() -> None:
     assert kinds - read - parts - set(interpreter.REFUSED) == set()
 
 
-def test_limits_are_those_of_the_documentation() -> None:
+#: The rows of the table of limits in docs/snippets.md, each with the limits that it states.
+LIMIT_ROWS = (
+    ("source_chars",),
+    ("nesting",),
+    ("steps",),
+    ("call_depth",),
+    ("int_bits",),
+    ("text_chars",),
+    ("items", "items_in_sum"),
+    ("tensor_elements", "elements_in_sum"),
+    ("live_bytes",),
+    ("macs",),
+    ("parameter",),
+    ("calls", "recorded_elements"),
+    ("seconds", "hard_seconds"),
+    ("hard_bytes",),
+)
+
+
+def test_every_limit_is_that_of_the_documentation() -> None:
     text = (Path(__file__).parents[2] / "docs" / "snippets.md").read_text()
-    for value in (
-        LIMITS.source_chars,
-        LIMITS.steps,
-        LIMITS.tensor_elements,
-        LIMITS.macs,
-        LIMITS.calls,
-    ):
-        assert f"{value:,}" in text
+    rows = re.findall(r"^\| [^|]+ \| ([^|]*\d[^|]*) \|$", text.partition("## Limits")[2], re.M)
+    said = [[float(n.replace(",", "")) for n in re.findall(r"\d[\d,.]*\d|\d", row)] for row in rows]
+    assert said == [
+        [getattr(LIMITS, name) / (2**20 if "bytes" in name else 1) for name in names]
+        for names in LIMIT_ROWS
+    ]
+    assert {name for names in LIMIT_ROWS for name in names} == {
+        part.name for part in fields(Limits)
+    }

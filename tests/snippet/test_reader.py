@@ -13,7 +13,7 @@ import pytest
 from convt_trace.__main__ import answer, main
 from convt_trace.snippet import Run, SnippetError, read_snippet
 from convt_trace.snippet.reading import LISTED_ELEMENTS as LISTED
-from tests.snippet.real import cases
+from tests.snippet.real import PATIENT, cases
 
 CORPUS = cases("corpus.txt")
 UP = """
@@ -228,7 +228,10 @@ def test_error_types(source: str, kind: str) -> None:
 
 def test_isolated_reads_the_same() -> None:
     for name in ("question_two_groups", "vae_decoder", "half_and_bf16"):
-        here, apart = read_snippet(CORPUS[name]), read_snippet(CORPUS[name], isolated=True)
+        here, apart = (
+            read_snippet(CORPUS[name], isolated=isolated, limits=PATIENT)
+            for isolated in (False, True)
+        )
         assert here.to_json() == apart.to_json()
         assert [call.x.dtype for call in here.calls] == [call.x.dtype for call in apart.calls]
 

@@ -1,1 +1,1 @@
-"""The code editor in the browser: a maintained library, and the little that puts it on the page."""
+"""The code editor in the browser: a maintained library, and what puts it on the page."""

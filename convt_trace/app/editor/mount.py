@@ -48,7 +48,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Load:
-    """A text handed to the editor, once: a load whose name it has seen is not loaded again.
+    """A text for the editor; one whose id it has seen is not loaded again.
 
     Attributes
     ----------
@@ -71,23 +71,23 @@ def editor(
 ) -> None:
     """Show the editor.
 
-    The browser remembers what is typed. The server hears of it when it is to be run, and at the start
-    of a session, when the browser has a text that was run before.
+    What is typed stays in the browser. It is sent to the server to be explained, and at the start of
+    a session, when the browser has a text that was explained before.
 
     Parameters
     ----------
     source : str or None
         The text that the page is about, None when there is none yet.
     run : callable
-        Called with the text when it is to be explained.
+        Called with the text to explain.
     load : Load or None
         The text that was loaded last.
     first : str
-        The text for a browser that has none.
+        The text for a browser that remembers none.
     marks : sequence of Mark
-        Lines of ``source``; they go when the text changes.
+        Lines of ``source``; a change of the text removes them.
     limit : int
-        Characters that are read.
+        The largest number of characters.
     """
 
     def asked() -> None:
