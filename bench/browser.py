@@ -26,7 +26,15 @@ from live_app import ROOT, App, chromium, running
 ONE = {"dims": "2d", "groups": "1", "in_channels": "1", "out_channels": "1", "weight": "integers:2"}
 SMALL = {**ONE, "size": "5", "kernel": "4", "stride": "2", "output_padding": "1", "padding": "0"}
 LARGE = {**ONE, "size": "16", "stride": "2", "padding": "0", "x": "integers:1"}
-BLANK = "import streamlit as st\n\nvalue = st.slider('n', 0, 100, 3)\nst.write(f'value {value}')\n"
+#: Served as the app is, by `st.App`.
+BLANK = """import streamlit as st
+
+app = st.App(__file__)
+
+if __name__ == "__main__":
+    value = st.slider("n", 0, 100, 3)
+    st.write(f"value {value}")
+"""
 
 #: What a window holds for every MAC; the rest is tensors.
 ROW_COLUMNS = ("x", "w", "y", "flags", "product", "before", "after")

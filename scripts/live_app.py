@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 import find_browser
@@ -65,25 +65,37 @@ class App:
         return self._last_words
 
 
+def serve(
+    script: Path = ROOT / "app.py", port: int = 8501, address: str = "127.0.0.1", **process: Any
+) -> subprocess.Popen[bytes]:
+    """Start the server: the one command of the people, the tests, the benches and the screenshots.
+
+    It says where to listen and nothing else; all other settings are in ``.streamlit/config.toml``,
+    which Streamlit finds in the folder that it is started from, and in the script's own.
+
+    Parameters
+    ----------
+    script : Path
+    port : int
+    address : str
+    **process
+        As `subprocess.Popen` takes them.
+    """
+    listen = ("--server.port", str(port), "--server.address", address)
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *listen]
+    return subprocess.Popen(command, cwd=ROOT, **process)
+
+
 @contextmanager
-def running(script: Path = ROOT / "app.py", *flags: str) -> Iterator[App]:
+def running(script: Path = ROOT / "app.py") -> Iterator[App]:
     """Serve a Streamlit script on a free port while the block runs."""
     port = free_port()
-    command = [
-        *(sys.executable, "-m", "streamlit", "run", str(script)),
-        *("--server.headless", "true"),
-        *("--server.address", "127.0.0.1"),
-        *("--server.port", str(port)),
-        *("--server.fileWatcherType", "none"),
-        *("--browser.gatherUsageStats", "false"),
-        *flags,
-    ]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as out:
-            server = subprocess.Popen(
-                command,
-                cwd=script.parent,
+            server = serve(
+                script,
+                port,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=out,
