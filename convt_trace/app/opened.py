@@ -7,13 +7,13 @@ controls cannot hold is shown all the same; they are put away for it.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import streamlit as st
 
 from convt_trace.app import address, controls
 from convt_trace.app.player_mount import Shared
 from convt_trace.engine.case import Case
+from convt_trace.engine.memory import Cache
 from convt_trace.engine.view import View, chosen
 from convt_trace.links.link import NAMES, Cell, Linked, LinkError, from_link, to_link
 from convt_trace.links.packed import Unreadable
@@ -30,7 +30,7 @@ def load() -> None:
     query = address.changed()
     # Said once: what a file or a link had wrong is over with the next thing that somebody does.
     state.problem = state.pop("complaint", "")
-    if query is None and "linked" in state:
+    if query is None and "opening" in state:
         return
     try:
         ours = any(name in NAMES for name in query or {})
@@ -45,14 +45,17 @@ def load() -> None:
 def show(linked: Linked) -> None:
     """Open a picture; to be called from a callback, or before the controls are drawn."""
     state = st.session_state
-    state.linked = linked
+    # A case that settings tell is made where it is shown: a session that held it would hold its
+    # tensors for as long as the tab is open.
     state.own = linked.case if linked.settings is None else None
+    state.view = linked.view
+    state.linked = Shared(linked.step, linked.unit, cell_text(linked.selected), linked.hidden)
     controls.load(linked.settings or state.get("settings", QUESTION))
     state.order = linked.view.order
     state.opening = Opening(
         linked.step,
         linked.unit,
-        cell_text(linked.selected),
+        state.linked.cell,
         linked.hidden,
         "presenter" if linked.page == PRESENTER else "full",
         key=str(state.generation),
@@ -113,22 +116,37 @@ def query(what: Case | Settings, view: View) -> str:
     question = isinstance(what, Settings) and written(what) == written(QUESTION)
     if question and at_start and view == View():
         return ""
-    if not _fits(what):
-        return ""
     try:
+        link_of(what)
         return link(what, view, Shared(now.step, now.unit, now.cell, now.hide))
     except LinkError:
         return ""
 
 
-@lru_cache(maxsize=64)
-def _fits(what: Case | Settings) -> bool:
-    """Tell whether a link takes a case: packing a large one in every run would be felt."""
-    try:
-        to_link(what)
-    except LinkError:
-        return False
-    return True
+_links: Cache[str | Settings, str | LinkError] = Cache(
+    limit=2**20, size=lambda link: len(str(link))
+)
+
+
+def link_of(what: Case | Settings) -> str:
+    """Return the link of a case as it opens; packing a large one in every run would be felt.
+
+    Raises
+    ------
+    LinkError
+        When the case is too large for one.
+    """
+
+    def work_out() -> str | LinkError:
+        try:
+            return to_link(what)
+        except LinkError as problem:
+            return problem
+
+    link = _links.get(what.digest if isinstance(what, Case) else what, work_out)
+    if isinstance(link, LinkError):
+        raise LinkError(str(link))
+    return link
 
 
 def link(what: Case | Settings, view: View, shared: Shared, page: str | None = None) -> str:

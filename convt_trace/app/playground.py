@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
 
 import streamlit as st
 
 from convt_trace.answers import transposed as words
 from convt_trace.app import address, controls, opened, share, shell
-from convt_trace.app.player_mount import Shared, player
+from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case
+from convt_trace.engine.memory import Cache
 from convt_trace.engine.reference import compare, plain_conv
 from convt_trace.engine.view import CHANNELS, GROUPS, View, chosen
 from convt_trace.links.link import LinkError
@@ -22,10 +22,12 @@ _ROWS, _CSV_ROWS = 500, 100_000
 _TABS = ("Output size", "PyTorch code", "Trace table", "Edit the numbers")
 
 
-@lru_cache(maxsize=32)
-def case_of(settings: Settings) -> Case:
+_cases: Cache[Settings, Case] = Cache(limit=48 * 2**20, size=lambda case: case.nbytes)
+
+
+def case_of(what: Case | Settings) -> Case:
     """Return the case of some settings, made once."""
-    return settings.case()
+    return what if isinstance(what, Case) else _cases.get(what, what.case)
 
 
 def page() -> None:
@@ -47,13 +49,13 @@ def _full() -> None:
         what = st.session_state.own
         _put_away()
     _upload()
-    case = what if isinstance(what, Case) else case_of(what)
+    case = case_of(what)
     with shell.apart():
         _head(what, case)
     order = _order()
     with shell.apart():
         view = _view(case, order)
-    _windows(what, case, view)
+    _windows(what, view)
     if st.session_state.opening.hide is None:
         _more(case)
     else:
@@ -63,19 +65,18 @@ def _full() -> None:
 
 def _bare() -> None:
     """Draw the player alone: for a projector, or in a course page."""
-    linked = st.session_state.linked
-    what = linked.settings or linked.case
-    case = what if isinstance(what, Case) else case_of(what)
+    state = st.session_state
+    what = state.own or state.settings
+    case = case_of(what)
     if opened.is_presented():
         st.markdown(f"### `{case.line()}`")
     else:
         st.markdown(f"`{case.line()}`")
-    view = chosen(case, linked.view)
-    _windows(what, case, view, shares=False)
+    view = chosen(case, state.view)
+    _windows(what, view, shares=False)
     address.write(opened.query(what, opened.short(case, view)))
-    shared = Shared(linked.step, linked.unit, opened.cell_text(linked.selected), linked.hidden)
     with suppress(LinkError):
-        link = opened.link(what, linked.view, shared, "playground")
+        link = opened.link(what, state.view, state.linked, "playground")
         st.markdown(f"[Open in the playground]({address.url(link)})")
 
 
@@ -135,8 +136,12 @@ def _order() -> str:
 
 
 @st.fragment
-def _windows(what: Case | Settings, case: Case, view: View, shares: bool = True) -> None:
-    """Draw the player; when it asks for another window, nothing else runs again."""
+def _windows(what: Case | Settings, view: View, shares: bool = True) -> None:
+    """Draw the player; when it asks for another window, nothing else runs again.
+
+    The session holds what a fragment is called with: the settings, rather than their tensors.
+    """
+    case = case_of(what)
     shared = player(case, view, opened.opening(case, view, shares), hidden=opened.hide)
     if st.session_state.pop("hide_changed", False):
         st.rerun()  # the page has numbers of its own to hide or show
@@ -146,7 +151,7 @@ def _windows(what: Case | Settings, case: Case, view: View, shares: bool = True)
 
 def _view(case: Case, order: str) -> View:
     layer = case.layer
-    shown = chosen(case, replace(st.session_state.linked.view, order=order))
+    shown = chosen(case, replace(st.session_state.view, order=order))
     few = CHANNELS[case.dims]
     batch = case.geometry.batch
     everything = (layer.groups, layer.in_per_group, layer.out_per_group)

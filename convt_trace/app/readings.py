@@ -1,17 +1,16 @@
-"""Readings of pasted texts, kept so that a rerun does not read a text again."""
+"""Readings of pasted texts, cached so that a rerun does not read a text again."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from concurrent.futures import Future
 from dataclasses import dataclass
 
+from convt_trace.engine.memory import Cache
 from convt_trace.snippet import Reading, Run, SnippetError, read_snippet
 from convt_trace.snippet import worker as _worker
 
-#: Bytes of tensors that are kept, in all; the largest single reading has half of that.
-_KEPT_BYTES = 256 * 2**20
+#: Bytes of tensors that are cached, in all; a DCGAN at full size has 15 MB.
+_CACHED_BYTES = 96 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,55 +50,23 @@ class Readings:
     Parameters
     ----------
     limit : int
-        Bytes of tensors to keep; the result that was not asked for longest goes first.
+        Bytes of tensors to cache.
     """
 
-    def __init__(self, limit: int = _KEPT_BYTES):
-        self._limit = limit
-        self._kept: OrderedDict[tuple[str, Run | None], Future[Result]] = OrderedDict()
-        self._lock = threading.Lock()
+    def __init__(self, limit: int = _CACHED_BYTES):
+        self._cached: Cache[tuple[str, Run | None], Result] = Cache(limit, lambda one: one.bytes)
 
     def read(self, source: str, run: Run | None = None) -> Result:
         """Read a text in the worker process, or return what came of it the last time."""
-        key = (source, run)
-        with self._lock:
-            future = self._kept.get(key)
-            mine = future is None
-            if future is None:
-                future = self._kept[key] = Future()
-            self._kept.move_to_end(key)
-        if mine:
-            try:
-                future.set_result(_read(source, run))
-            except BaseException as error:
-                with self._lock:
-                    self._kept.pop(key, None)
-                future.set_exception(error)
-                raise
-            self._make_room()
-        return future.result()
+        return self._cached.get((source, run), lambda: _read(source, run))
 
     def has(self, source: str, run: Run | None = None) -> bool:
         """Whether a result is at hand, so that no time needs to be announced."""
-        future = self._kept.get((source, run))
-        return future is not None and future.done()
+        return self._cached.has((source, run))
 
     def try_again(self, source: str) -> None:
         """Forget a text's results that ended at the clock."""
-        with self._lock:
-            for key, future in list(self._kept.items()):
-                if key[0] == source and future.done() and future.result().out_of_time:
-                    del self._kept[key]
-
-    def _make_room(self) -> None:
-        with self._lock:
-            done = {key: one.result().bytes for key, one in self._kept.items() if one.done()}
-            room = self._limit - sum(done.values())
-            for key, size in list(done.items())[:-1]:
-                if room >= 0 and len(self._kept) <= 256:
-                    break
-                del self._kept[key]
-                room += size
+        self._cached.forget(lambda key, result: key[0] == source and result.out_of_time)
 
 
 def _read(source: str, run: Run | None) -> Result:

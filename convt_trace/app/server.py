@@ -9,7 +9,7 @@ the bytes, and tells the browser with the first answer which scripts the page wi
 `st.App` has to be called by that name in the script itself: ``streamlit run`` looks for it in the
 text of the file, without running it.
 
-Needs Streamlit and Starlette; nothing of the engine imports this module.
+Needs Streamlit and Starlette.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
@@ -35,6 +36,8 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
+
+from convt_trace.engine.memory import give_back_freed_memory
 
 try:
     import brotli
@@ -83,20 +86,30 @@ def _base() -> str:
     return f"/{base}" if base else ""
 
 
+#: Stores of the C library's `malloc`. The interpreter's lock lets little more than one thread at it.
+_ARENAS = 2
+
 _settling = threading.Lock()
 _settled = False
 
 
 def settle() -> None:
-    """Spare the garbage collector everything imported so far; call it when the imports are done.
+    """Make the process fit for many visitors; call it when the imports are done.
 
-    Streamlit collects all generations after every script run. With torch loaded each of those holds
-    the interpreter for about 120 ms, mostly to look at modules that never go away. `gc.freeze`
-    takes them out of its sight. Only the first call in a process does it.
+    Only the first call in a process does anything:
+
+    - Streamlit collects all generations of garbage after every script run. With torch loaded each of
+      those holds the interpreter for about 120 ms, mostly to look at modules that never go away.
+      `gc.freeze` takes them out of its sight.
+    - Every run has a thread of its own, and torch starts a team of threads for each; with many
+      visitors the teams only wait for each other.
+    - What runs free is given back to the system.
     """
     global _settled
     with _settling:
         if not _settled:
+            torch.set_num_threads(1)
+            give_back_freed_memory(arenas=_ARENAS)
             gc.collect()
             gc.freeze()
             _settled = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ import numpy as np
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Axis
-from convt_trace.engine.reference import compare
+from convt_trace.engine.memory import Cache
+from convt_trace.engine.reference import Verdict, compare
 from convt_trace.engine.trace import Macs
 from convt_trace.engine.view import View, chosen, picked_trace
 
@@ -644,8 +645,15 @@ def build(case: Case, view: View | None = None, number: int = 0) -> bytes:
     return write_message(builder.header(), builder.buffers())
 
 
-#: `build`, once for equal cases: what the app's visitors look at.
-scene = lru_cache(maxsize=64)(build)
+#: Messages by what they show; a full window with its panels has up to 400 kB.
+messages: Cache[tuple[str, View, int], bytes] = Cache(limit=24 * 2**20, size=len)
+
+
+def scene(case: Case, view: View | None = None, number: int = 0) -> bytes:
+    """Return what `build` returns, worked out once for everybody who looks at an equal case."""
+    view = view or View()
+    # By the case's fingerprint: a cached message holds no tensors.
+    return messages.get((case.digest, view, number), lambda: build(case, view, number))
 
 
 def write_message(header: dict[str, Any], buffers: dict[str, np.ndarray]) -> bytes:
@@ -692,8 +700,14 @@ def read_message(message: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     return header, arrays
 
 
-#: torch's verdict on a case, worked out once for equal cases.
-_verdict = lru_cache(maxsize=32)(compare)
+_verdicts: Cache[str, Verdict] = Cache(
+    limit=16 * 2**20, size=lambda one: one.torch.nbytes + one.agrees.nbytes
+)
+
+
+def _verdict(case: Case) -> Verdict:
+    """Return torch's verdict on a case, worked out once for equal cases."""
+    return _verdicts.get(case.digest, lambda: compare(case))
 
 
 def _around(first: int, size: int) -> range:
