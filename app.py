@@ -6,7 +6,9 @@ import streamlit as st
 
 from convt_trace.app import server
 
-app = st.App(__file__, routes=server.routes(), middleware=server.middleware())
+app = st.App(
+    __file__, routes=server.routes(), middleware=server.middleware(), lifespan=server.lifespan
+)
 
 if __name__ == "__main__":
     from convt_trace.app import playground

@@ -57,7 +57,7 @@ def _full() -> None:
         view = _view(case, order)
     _windows(what, view)
     if st.session_state.opening.hide is None:
-        _more(case)
+        _more(what, case)
     else:
         st.caption("The trace and its numbers are here again once the output is shown.")
     address.write(opened.query(what, opened.short(case, view)))
@@ -192,7 +192,7 @@ def _item(batch: int, shown: int) -> int:
     )
 
 
-def _more(case: Case) -> None:
+def _more(what: Case | Settings, case: Case) -> None:
     """Draw what stands below the player; only the open tab is worked out."""
     size, code, table, edit = st.tabs(_TABS, key="more", on_change="rerun")
     if size.open:
@@ -204,13 +204,13 @@ def _more(case: Case) -> None:
             st.code(case.snippet(), language="python")
     if table.open:
         with table:
-            _table(case)
+            _table(what, case)
     if edit.open:
         with edit:
             _edit(case)
 
 
-def _table(case: Case) -> None:
+def _table(what: Case | Settings, case: Case) -> None:
     order = st.session_state.order
     trace = case.trace(order)
     start = st.number_input(
@@ -225,13 +225,17 @@ def _table(case: Case) -> None:
     st.dataframe(trace.to_frame(start, start + _ROWS), height=320)
     st.download_button(
         "Download as CSV",
-        lambda: trace.to_frame(start, start + _CSV_ROWS).to_csv(index_label="mac"),
+        lambda: _csv(what, order, start),
         file_name=f"trace-{order}-from-{start}.csv",
         mime="text/csv",
         on_click="ignore",
         icon=":material/download:",
         help=f"Up to {_CSV_ROWS:,} rows from the same MAC on.",
     )
+
+
+def _csv(what: Case | Settings, order: str, start: int) -> str:
+    return case_of(what).trace(order).to_frame(start, start + _CSV_ROWS).to_csv(index_label="mac")
 
 
 def _edit(case: Case) -> None:

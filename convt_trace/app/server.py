@@ -4,7 +4,9 @@ Streamlit sends its JavaScript as it lies on the disk. That is several megabytes
 browser, and a class opens the link at the same moment. `Frontdoor` compresses each file once, keeps
 the bytes, and tells the browser with the first answer which scripts the page will ask for. The app::
 
-    app = st.App(__file__, routes=server.routes(), middleware=server.middleware())
+    app = st.App(
+        __file__, routes=server.routes(), middleware=server.middleware(), lifespan=server.lifespan
+    )
 
 `st.App` has to be called by that name in the script itself: ``streamlit run`` looks for it in the
 text of the file, without running it.
@@ -22,7 +24,8 @@ import posixpath
 import socket
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
@@ -75,6 +78,14 @@ def middleware() -> list[Middleware]:
     return [Middleware(AtOnce), Middleware(Frontdoor)]
 
 
+@asynccontextmanager
+async def lifespan(_: object) -> AsyncIterator[None]:
+    """Start the process as one that runs for long; `st.App` calls it once, before any visitor."""
+    # Two stores for `malloc`: the interpreter's lock lets little more than one thread at it.
+    give_back_freed_memory(arenas=2)
+    yield
+
+
 def url(path: str) -> str:
     """Return the address of one of our files for a browser, such as ``url("/player/player.js")``."""
     return _base() + path
@@ -85,9 +96,6 @@ def _base() -> str:
     base = str(config.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}" if base else ""
 
-
-#: Stores of the C library's `malloc`. The interpreter's lock lets little more than one thread at it.
-_ARENAS = 2
 
 _settling = threading.Lock()
 _settled = False
@@ -103,13 +111,11 @@ def settle() -> None:
       `gc.freeze` takes them out of its sight.
     - Every run has a thread of its own, and torch starts a team of threads for each; with many
       visitors the teams only wait for each other.
-    - What runs free is given back to the system.
     """
     global _settled
     with _settling:
         if not _settled:
             torch.set_num_threads(1)
-            give_back_freed_memory(arenas=_ARENAS)
             gc.collect()
             gc.freeze()
             _settled = True

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -645,6 +647,11 @@ def build(case: Case, view: View | None = None, number: int = 0) -> bytes:
     return write_message(builder.header(), builder.buffers())
 
 
+#: A case of more MACs takes a second and 100 MB to compare with torch: one at a time, so that a class
+#: which tries large layers neither fills the memory nor holds up the small ones.
+_LARGE = 10_000_000
+_one_large_one = Lock()
+
 #: Messages by what they show; a full window with its panels has up to 400 kB.
 messages: Cache[tuple[str, View, int], bytes] = Cache(limit=24 * 2**20, size=len)
 
@@ -652,8 +659,13 @@ messages: Cache[tuple[str, View, int], bytes] = Cache(limit=24 * 2**20, size=len
 def scene(case: Case, view: View | None = None, number: int = 0) -> bytes:
     """Return what `build` returns, worked out once for everybody who looks at an equal case."""
     view = view or View()
+
+    def work_out() -> bytes:
+        with _one_large_one if len(case.trace()) > _LARGE else nullcontext():
+            return build(case, view, number)
+
     # By the case's fingerprint: a cached message holds no tensors.
-    return messages.get((case.digest, view, number), lambda: build(case, view, number))
+    return messages.get((case.digest, view, number), work_out)
 
 
 def write_message(header: dict[str, Any], buffers: dict[str, np.ndarray]) -> bytes:
