@@ -4,19 +4,17 @@ Forty students open the page within eight seconds, then each moves a slider, the
 app for some minutes, then they leave. They are visitors without a browser (`scripts/visitor.py`),
 because forty browsers would be what is measured; what they take of the CPU themselves is printed.
 
-python bench/classroom.py [--minutes 2] [--students 40] [--within 8]
+python bench/classroom.py [--minutes 1.5] [--classes 2] [--students 40] [--within 8]
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from statistics import median
 from urllib.parse import urlsplit
 
@@ -55,37 +53,30 @@ def waits(what: str, seconds: list[float], limit: str = "") -> None:
     row(what, f"{median(ordered):.2f} / {late:.2f} / {ordered[-1]:.2f} s", limit)
 
 
-# -- what the server takes, Linux only ---------------------------------------------------------------
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used so far."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():
-        return 0.0
-    user, system = stat.read_text().rsplit(")", 1)[1].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
-def resident(pid: int) -> float:
-    """Return the MB of memory that a process holds."""
-    status = Path(f"/proc/{pid}/status")
-    if not status.exists():
-        return 0.0
-    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
-    return int(lines["VmRSS"].split()[0]) / 1024
-
-
-def children(pid: int) -> Iterator[int]:
-    """Yield the processes that a process started."""
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        yield from map(int, tasks.read_text().split())
+def per_head(seconds: float, count: int) -> str:
+    """Return the seconds of a whole class as milliseconds for each student."""
+    return f"{1000 * seconds / count:.0f} ms"
 
 
 def memory(what: str, app: App, limit: str = "") -> None:
     """Print what the server holds, and the reader of snippets beside it."""
-    beside = sum(resident(pid) for pid in children(app.pid))
-    row(f"memory {what}", f"{resident(app.pid):.0f} + {beside:.0f} MB", limit)
+    server, reader = app.memory()
+    row(f"memory {what}: server + reader", f"{server:.0f} + {reader:.0f} MB", limit)
+
+
+@asynccontextmanager
+async def highest(app: App) -> AsyncIterator[list[float]]:
+    """Note what the server holds, four times a second; the last number is the highest."""
+    seen = [0.0]
+
+    async def look() -> None:
+        while True:
+            seen.append(max(seen[-1], app.memory()[0]))
+            await asyncio.sleep(0.25)
+
+    looking = asyncio.create_task(look())
+    yield seen
+    looking.cancel()
 
 
 # -- the class ---------------------------------------------------------------------------------------
@@ -214,77 +205,63 @@ async def use(student: Visitor, until: float, seed: int, took: dict[str, list[fl
 # -- the measurements --------------------------------------------------------------------------------
 
 
-async def lesson_hour(
-    app: App, files: list[str], count: int, within: float, minutes: float
-) -> None:
+async def a_class(app: App, files: list[str], count: int, within: float, minutes: float) -> None:
     """Measure one class from its coming to its going."""
     print(f"{count} students within {within:g} s, {len(files)} files each: median / p95 / longest")
-    whole: list[float] = []
-    run: list[float] = []
-    moved: list[float] = []
-    ours, theirs = time.process_time(), cpu_seconds(app.pid)
+    starts = [within * at / count for at in range(count)]
     async with AsyncExitStack() as room:
         students = [await room.enter_async_context(Visitor(app.url)) for _ in range(count)]
-        await asyncio.gather(
-            *(
-                arrive(student, files, within * at / count, whole, run)
-                for at, student in enumerate(students)
-            )
-        )
-        waits("first page", run, f"limit {FIRST_PAGE} s at p95")
-        waits("first page and all files", whole)
-        row("CPU of the server for a first visit", per_head(cpu_seconds(app.pid) - theirs, count))
-        row("CPU of the visitor beside it", per_head(time.process_time() - ours, count))
-        memory("when all are there", app, f"limit {MEMORY} MB")
-        theirs = cpu_seconds(app.pid)
-        await asyncio.gather(
-            *(
-                later(within * at / count, timed(student.slide("stride", 2), moved))
-                for at, student in enumerate(students)
-            )
-        )
-        waits("a slider", moved, f"limit {SLIDER} s at p95")
-        row("CPU of the server for a slider", per_head(cpu_seconds(app.pid) - theirs, count))
+        await coming(app, students, files, starts)
+        await sliding(app, students, starts)
         if minutes:
             await lively(app, students, minutes)
     await asyncio.sleep(2)
     memory("when all have gone", app)
 
 
-async def later(seconds: float, act: Awaitable[None]) -> None:
-    """Do something after some time."""
-    await asyncio.sleep(seconds)
-    await act
+async def coming(app: App, students: list[Visitor], files: list[str], starts: list[float]) -> None:
+    """Let students open the page, one after the other."""
+    whole: list[float] = []
+    run: list[float] = []
+    server, ours = app.cpu_seconds(), time.process_time()
+    await asyncio.gather(
+        *(arrive(one, files, start, whole, run) for one, start in zip(students, starts))
+    )
+    waits("first page", run, f"limit {FIRST_PAGE} s at p95")
+    waits("first page and all its files", whole)
+    row("CPU of the server for a first visit", per_head(app.cpu_seconds() - server, len(students)))
+    row("CPU of the visitor beside it", per_head(time.process_time() - ours, len(students)))
+    memory("when all are there", app, f"limit {MEMORY} MB for the server")
+
+
+async def sliding(app: App, students: list[Visitor], starts: list[float]) -> None:
+    """Let each student move a slider."""
+    moved: list[float] = []
+
+    async def move_one(student: Visitor, start: float) -> None:
+        await asyncio.sleep(start)
+        await timed(student.slide("stride", 2), moved)
+
+    server = app.cpu_seconds()
+    await asyncio.gather(*map(move_one, students, starts))
+    waits("a slider", moved, f"limit {SLIDER} s at p95")
+    row("CPU of the server for a slider", per_head(app.cpu_seconds() - server, len(students)))
 
 
 async def lively(app: App, students: list[Visitor], minutes: float) -> None:
-    """Let students use all of the app, and print what they waited and what the server holds."""
+    """Let students use all of the app, and print what they waited and what the server held."""
     took: dict[str, list[float]] = {}
     until = time.monotonic() + 60 * minutes
-    theirs = cpu_seconds(app.pid)
-    watched = asyncio.create_task(highest(app))
-    await asyncio.gather(*(use(one, until, seed, took) for seed, one in enumerate(students)))
-    watched.cancel()
-    print(f"  {minutes:g} minutes of use")
+    server, start = app.cpu_seconds(), time.monotonic()
+    async with highest(app) as seen:
+        await asyncio.gather(*(use(one, until, seed, took) for seed, one in enumerate(students)))
+    print(f"{minutes:g} minutes of use")
     for name, seconds in sorted(took.items()):
-        waits(f"  {name} ({len(seconds)} times)", seconds)
-    row("CPU of the server", f"{(cpu_seconds(app.pid) - theirs) / (0.6 * minutes):.0f} %")
-    memory("after the use", app, f"limit {MEMORY} MB; at most {max(peak):.0f} MB")
-
-
-peak: list[float] = [0.0]
-
-
-async def highest(app: App) -> None:
-    """Note what the server holds, each second."""
-    while True:
-        peak.append(resident(app.pid))
-        await asyncio.sleep(1)
-
-
-def per_head(seconds: float, count: int) -> str:
-    """Return seconds of a whole class as milliseconds for each of it."""
-    return f"{1000 * seconds / count:.0f} ms"
+        waits(f"{name}, {len(seconds)} times", seconds)
+    used = (app.cpu_seconds() - server) / (time.monotonic() - start)
+    row("CPU of the server, of one core", f"{100 * used:.0f} %")
+    row("memory at most: server", f"{seen[-1]:.0f} MB", f"limit {MEMORY} MB")
+    memory("after the use", app)
 
 
 def main() -> None:
@@ -299,7 +276,7 @@ def main() -> None:
         files = files_of_a_visit(app)
         memory("after one visit", app)
         for _ in range(asked.classes):
-            asyncio.run(lesson_hour(app, files, asked.students, asked.within, asked.minutes))
+            asyncio.run(a_class(app, files, asked.students, asked.within, asked.minutes))
 
 
 if __name__ == "__main__":

@@ -64,6 +64,28 @@ class App:
             return self._log.read_text(errors="replace")
         return self._last_words
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the server has used so far; Linux only, 0 elsewhere."""
+        stat = Path(f"/proc/{self.pid}/stat")
+        if not stat.exists():
+            return 0.0
+        user, system = stat.read_text().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> tuple[float, float]:
+        """Return the MB that the server holds, and the processes that it started; Linux only."""
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/children")
+        beside = [int(pid) for task in tasks for pid in task.read_text().split()]
+        return _resident(self.pid), sum(map(_resident, beside))
+
+
+def _resident(pid: int) -> float:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:  # it has ended, or this is not Linux
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
 
 def serve(
     script: Path = ROOT / "app.py", port: int = 8501, address: str = "127.0.0.1", **process: Any

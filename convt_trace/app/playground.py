@@ -22,7 +22,7 @@ _ROWS, _CSV_ROWS = 500, 100_000
 _TABS = ("Output size", "PyTorch code", "Trace table", "Edit the numbers")
 
 
-_cases: Cache[Settings, Case] = Cache(limit=48 * 2**20, size=lambda case: case.nbytes)
+_cases: Cache[Settings, Case] = Cache(limit=32 * 2**20, size=lambda case: case.nbytes)
 
 
 def case_of(what: Case | Settings) -> Case:

@@ -10,7 +10,7 @@ from convt_trace.snippet import Reading, Run, SnippetError, read_snippet
 from convt_trace.snippet import worker as _worker
 
 #: Bytes of tensors that are cached, in all; a DCGAN at full size has 15 MB.
-_CACHED_BYTES = 96 * 2**20
+_CACHED_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
