@@ -22,11 +22,11 @@ import gzip
 import os
 import posixpath
 import socket
-import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,9 +80,16 @@ def middleware() -> list[Middleware]:
 
 @asynccontextmanager
 async def lifespan(_: object) -> AsyncIterator[None]:
-    """Start the process as one that runs for long; `st.App` calls it once, before any visitor."""
+    """Make the process fit for many visitors; `st.App` calls it once, before any of them.
+
+    The script has been imported by then, and has imported all that its pages need.
+    """
     # Two stores for `malloc`: the interpreter's lock lets little more than one thread at it.
     give_back_freed_memory(arenas=2)
+    # Every run has a thread of its own, and torch starts a team of threads for each; with many
+    # visitors the teams only wait for each other.
+    torch.set_num_threads(1)
+    settle()
     yield
 
 
@@ -97,28 +104,17 @@ def _base() -> str:
     return f"/{base}" if base else ""
 
 
-_settling = threading.Lock()
-_settled = False
-
-
 def settle() -> None:
-    """Make the process fit for many visitors; call it when the imports are done.
+    """Spare the garbage collector everything imported so far.
 
-    Only the first call in a process does anything:
-
-    - Streamlit collects all generations of garbage after every script run. With torch loaded each of
-      those holds the interpreter for about 120 ms, mostly to look at modules that never go away.
-      `gc.freeze` takes them out of its sight.
-    - Every run has a thread of its own, and torch starts a team of threads for each; with many
-      visitors the teams only wait for each other.
+    Streamlit collects all generations after every script run. With torch loaded each of those holds
+    the interpreter for about 120 ms, mostly to look at modules that never go away. `gc.freeze` takes
+    them out of its sight.
     """
-    global _settled
-    with _settling:
-        if not _settled:
-            torch.set_num_threads(1)
-            gc.collect()
-            gc.freeze()
-            _settled = True
+    for late in ("pandas", "pyarrow"):  # Streamlit imports them with the first table
+        import_module(late)
+    gc.collect()
+    gc.freeze()
 
 
 class _Files(StaticFiles):
