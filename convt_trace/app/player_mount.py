@@ -103,6 +103,9 @@ def player(
         st.session_state[opened_as] = opening.key
         st.session_state[wanted] = max(opening.step - 1, 0)
 
+    # The session holds these functions, and what they name: a number, rather than the case.
+    places = case.dims + 2
+
     def remember() -> None:
         st.session_state[wanted] = _whole(st.session_state[key].get("window")) or 0
 
@@ -113,7 +116,7 @@ def player(
 
     def tell_cell() -> None:
         cell = tuple(map(int, re.findall(r"-?\d+", str(st.session_state[key].get("cell")))))
-        if asked and len(cell) == case.dims + 2:
+        if asked and len(cell) == places:
             asked(cell)
 
     result = (_player if asked is None else _asking_player)(

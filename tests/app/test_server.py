@@ -359,6 +359,6 @@ def test_what_is_imported_is_out_of_the_collectors_sight() -> None:
         "    async with server.lifespan(None):\n"
         "        return gc.get_freeze_count(), len(gc.get_objects())\n"
         "frozen, left = asyncio.run(serve())\n"
-        "assert frozen > 20 * left > 0 and {'pandas', 'pyarrow', 'torch'} <= set(sys.modules)\n"
+        "assert left < 1000 < 100_000 < frozen and {'pandas', 'pyarrow', 'torch'} <= set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
