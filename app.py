@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from convt_trace.app import server
+# The other pages too: what is imported here is imported once, before the first visitor.
+from convt_trace.app import explain, lesson, playground, server  # noqa: F401
 
-app = st.App(__file__, routes=server.routes(), middleware=server.middleware())
+app = st.App(
+    __file__, routes=server.routes(), middleware=server.middleware(), lifespan=server.lifespan
+)
 
 if __name__ == "__main__":
-    from convt_trace.app import playground
-
     playground.page()

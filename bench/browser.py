@@ -6,7 +6,6 @@ Streamlit page with one slider in the same browser. Nothing is asserted: machine
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -26,7 +25,15 @@ from live_app import ROOT, App, chromium, running
 ONE = {"dims": "2d", "groups": "1", "in_channels": "1", "out_channels": "1", "weight": "integers:2"}
 SMALL = {**ONE, "size": "5", "kernel": "4", "stride": "2", "output_padding": "1", "padding": "0"}
 LARGE = {**ONE, "size": "16", "stride": "2", "padding": "0", "x": "integers:1"}
-BLANK = "import streamlit as st\n\nvalue = st.slider('n', 0, 100, 3)\nst.write(f'value {value}')\n"
+#: Served as the app is, by `st.App`.
+BLANK = """import streamlit as st
+
+app = st.App(__file__)
+
+if __name__ == "__main__":
+    value = st.slider("n", 0, 100, 3)
+    st.write(f"value {value}")
+"""
 
 #: What a window holds for every MAC; the rest is tensors.
 ROW_COLUMNS = ("x", "w", "y", "flags", "product", "before", "after")
@@ -184,7 +191,7 @@ def sliders(browser: Browser, app: App, blank: App) -> None:
         theirs = move(page, "n", lambda value: page.get_by_text(f"value {value}"), range(4, 14))
     with fresh(browser, app.url) as page:
         plotted(page)
-        before = cpu_seconds(app.pid)
+        before = app.cpu_seconds()
         # Stride 2, 3, ...: the picture's own output size follows.
         output = page.locator("[data-panel=output] figcaption")
         ours = move(
@@ -193,7 +200,7 @@ def sliders(browser: Browser, app: App, blank: App) -> None:
             lambda stride: output.filter(has_text=f"(1, 4, {2 * stride - 1})"),
             range(2, 9),
         )
-        used = (cpu_seconds(app.pid) - before) / 7
+        used = (app.cpu_seconds() - before) / 7
     row("blank page", f"{1000 * theirs:.0f} ms")
     row("to the picture", f"{1000 * ours:.0f} ms", f"{ours / theirs:.2f}x; aim 1.5x")
     row("CPU of the server", f"{1000 * used:.0f} ms", "limit 60 ms")
@@ -211,15 +218,6 @@ def move(page: Page, name: str, shown: Callable[[int], Locator], values: range) 
         shown(value).first.wait_for()
         took.append(time.perf_counter() - start)
     return median(took)
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used so far; Linux only, 0 elsewhere."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():
-        return 0.0
-    user, system = stat.read_text().rsplit(")", 1)[1].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:

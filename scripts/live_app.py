@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 import find_browser
@@ -64,26 +64,60 @@ class App:
             return self._log.read_text(errors="replace")
         return self._last_words
 
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the server has used so far; Linux only, 0 elsewhere."""
+        stat = Path(f"/proc/{self.pid}/stat")
+        if not stat.exists():
+            return 0.0
+        user, system = stat.read_text().rsplit(")", 1)[1].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> tuple[float, float]:
+        """Return the MB that the server holds, and the processes that it started; Linux only."""
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/children")
+        beside = [int(pid) for task in tasks for pid in task.read_text().split()]
+        return _resident(self.pid), sum(map(_resident, beside))
+
+
+def _resident(pid: int) -> float:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:  # it has ended, or this is not Linux
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def serve(
+    script: Path = ROOT / "app.py", port: int = 8501, address: str = "127.0.0.1", **process: Any
+) -> subprocess.Popen[bytes]:
+    """Start the server: the one command of the people, the tests, the benches and the screenshots.
+
+    It says where to listen and nothing else; all other settings are in ``.streamlit/config.toml``,
+    which Streamlit finds in the folder that it is started from, and in the script's own.
+
+    Parameters
+    ----------
+    script : Path
+    port : int
+    address : str
+    **process
+        As `subprocess.Popen` takes them.
+    """
+    listen = ("--server.port", str(port), "--server.address", address)
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *listen]
+    return subprocess.Popen(command, cwd=ROOT, **process)
+
 
 @contextmanager
-def running(script: Path = ROOT / "app.py", *flags: str) -> Iterator[App]:
+def running(script: Path = ROOT / "app.py") -> Iterator[App]:
     """Serve a Streamlit script on a free port while the block runs."""
     port = free_port()
-    command = [
-        *(sys.executable, "-m", "streamlit", "run", str(script)),
-        *("--server.headless", "true"),
-        *("--server.address", "127.0.0.1"),
-        *("--server.port", str(port)),
-        *("--server.fileWatcherType", "none"),
-        *("--browser.gatherUsageStats", "false"),
-        *flags,
-    ]
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         with log.open("wb") as out:
-            server = subprocess.Popen(
-                command,
-                cwd=script.parent,
+            server = serve(
+                script,
+                port,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=out,

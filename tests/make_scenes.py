@@ -18,7 +18,7 @@ from convt_trace import Case
 from convt_trace.engine.view import View, picked_trace
 from convt_trace.links.settings import PRESETS
 from convt_trace.player import scene as scenes
-from convt_trace.player.scene import read_message, scene
+from convt_trace.player.scene import messages, read_message, scene
 
 ORDERS = ("scatter", "gather")
 
@@ -116,12 +116,12 @@ def main(folder: Path) -> None:
     # Windows that end by their number of rows, and where the screen ends.
     for long in (many_rows(random), long_axis(random)):
         with patch.object(scenes, "WINDOW", 37), patch.object(scenes, "POSITIONS", 20):
-            scene.cache_clear()
+            messages.forget()
             for order in ORDERS:
                 trace, stop = picked_trace(long, View(order)), 0
                 while stop < len(trace):
                     stop = write(f"windows {order} {long.dims}d", long, View(order), stop)
-    scene.cache_clear()
+    messages.forget()
     hard = np.array([[[np.nan, np.inf, -np.inf, -0.0, 1e300, 0.1]]])
     write("floats", Case.of(hard, np.ones((1, 1, 1))), View())
     write("integers", Case.of(np.array([[[2**62, -(2**62)]]]), np.array([[[1]]])), View())

@@ -18,8 +18,8 @@ PACKAGE = Path(convt_trace.__file__).parent
 FLOORS = (("engine",), ("answers", "links", "snippet"), ("player",), ("app", "__main__"))
 #: The engine from the ground up; only the last two need torch.
 ENGINE = (
-    "errors", "text", "layer", "orders", "arrays", "blocks", "trace", "case", "view", "reference",
-    "recording",
+    "errors", "text", "memory", "layer", "orders", "arrays", "blocks", "trace", "case", "view",
+    "reference", "recording",
 )  # fmt: skip
 LIBRARIES = {"numpy", "ml_dtypes"}
 

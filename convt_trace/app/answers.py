@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import streamlit as st
 
@@ -12,19 +11,28 @@ from convt_trace.answers.advice import unbatched_warning
 from convt_trace.answers.misread import misread
 from convt_trace.answers.pasted import PastedError, read_result
 from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
-from convt_trace.app import address
+from convt_trace.app import address, opened
 from convt_trace.app.copy_button import copy_button
 from convt_trace.app.markdown import code
 from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints
+from convt_trace.engine.memory import Cache
 from convt_trace.engine.text import AXES
 from convt_trace.engine.view import view_of
-from convt_trace.links.link import LinkError, to_link
+from convt_trace.links.link import LinkError
 from convt_trace.snippet import Call
 
-_short_answer = lru_cache(maxsize=64)(words.short_answer)
-_long_answer = lru_cache(maxsize=16)(words.long_answer)
+#: Texts by the case's fingerprint, and the cell.
+_texts: Cache[tuple[str, Ints | None], str] = Cache(limit=4 * 2**20, size=len)
+
+
+def _short_answer(case: Case) -> str:
+    return _texts.get((case.digest, None), lambda: words.short_answer(case))
+
+
+def _long_answer(case: Case, cell: Ints) -> str:
+    return _texts.get((case.digest, cell), lambda: words.long_answer(case, cell))
 
 
 def show(call: Call, key: str) -> None:
@@ -83,7 +91,7 @@ def _answer(text: str, key: str) -> None:
 
 def _to_playground(case: Case) -> None:
     try:
-        query = address.parameters(to_link(case))
+        query = address.parameters(opened.link_of(case))
     except LinkError as problem:
         st.caption(f"This case does not open in the playground. {problem}")
         return

@@ -7,12 +7,12 @@ controls cannot show has the page without them.
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import streamlit as st
 
 from convt_trace.app import address, controls
 from convt_trace.engine.case import Case
+from convt_trace.engine.memory import Cache
 from convt_trace.engine.view import Moment, View, chosen
 from convt_trace.links.files import from_json
 from convt_trace.links.link import NAMES, Linked, LinkError, from_link, to_link
@@ -30,7 +30,7 @@ def load() -> None:
     query = address.changed()
     # Said once: the next run no longer shows what was wrong with a file or a link.
     state.problem = state.pop("complaint", "")
-    if query is None and "linked" in state:
+    if query is None and "opening" in state:
         return
     try:
         ours = any(name in NAMES for name in query or {})
@@ -45,8 +45,11 @@ def load() -> None:
 def show(linked: Linked) -> None:
     """Open a picture; call it in a callback, or before the controls are drawn."""
     state = st.session_state
-    state.linked = linked
+    # A case that settings tell is made where it is shown: a session that held it would hold its
+    # tensors for as long as the tab is open.
     state.own = linked.case if linked.settings is None else None
+    state.view = linked.view
+    state.moment = Moment.at(linked)
     controls.load(linked.settings or state.get("settings", QUESTION))
     state.order = linked.view.order
     look = "presenter" if linked.page == PRESENTER else "full"
@@ -107,22 +110,37 @@ def query(what: Case | Settings, view: View) -> str:
     question = isinstance(what, Settings) and written(what) == written(QUESTION)
     if question and at_start and view == View():
         return ""
-    if not _fits(what):
-        return ""
     try:
+        link_of(what)
         return link(what, view, now)
     except LinkError:
         return ""
 
 
-@lru_cache(maxsize=64)
-def _fits(what: Case | Settings) -> bool:
-    """Tell whether a case fits into a link; cached, because packing a large one takes long."""
-    try:
-        to_link(what)
-    except LinkError:
-        return False
-    return True
+_links: Cache[str | Settings, str | LinkError] = Cache(
+    limit=2**20, size=lambda link: len(str(link))
+)
+
+
+def link_of(what: Case | Settings) -> str:
+    """Return the link of a case as it opens; packing a large one in every run would be felt.
+
+    Raises
+    ------
+    LinkError
+        When the case is too large for one.
+    """
+
+    def work_out() -> str | LinkError:
+        try:
+            return to_link(what)
+        except LinkError as problem:
+            return problem
+
+    link = _links.get(what.digest if isinstance(what, Case) else what, work_out)
+    if isinstance(link, LinkError):
+        raise LinkError(str(link))
+    return link
 
 
 def link(what: Case | Settings, view: View, moment: Moment, page: str | None = None) -> str:

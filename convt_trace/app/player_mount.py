@@ -83,6 +83,9 @@ def player(
         st.session_state[opened_as] = opening.key
         st.session_state[wanted] = max(opening.step - 1, 0)
 
+    # The session holds these functions, and what they name: a number, rather than the case.
+    dims = case.dims
+
     def remember() -> None:
         st.session_state[wanted] = _whole(st.session_state[key].get("window")) or 0
 
@@ -92,7 +95,7 @@ def player(
             hidden(_whole(said.get("from")))
 
     def tell_cell() -> None:
-        cell = _output_cell(st.session_state[key].get("cell"), case.dims)
+        cell = _output_cell(st.session_state[key].get("cell"), dims)
         if asked and cell:
             asked(cell)
 

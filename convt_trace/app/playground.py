@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from functools import lru_cache
 
 import streamlit as st
 
@@ -12,6 +11,7 @@ from convt_trace.answers import transposed as words
 from convt_trace.app import address, controls, opened, share, shell
 from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case
+from convt_trace.engine.memory import Cache
 from convt_trace.engine.reference import compare, plain_conv
 from convt_trace.engine.view import CHANNELS, GROUPS, View, chosen
 from convt_trace.links.link import LinkError
@@ -22,9 +22,12 @@ _ROWS, _CSV_ROWS = 500, 100_000
 _TABS = ("Output size", "PyTorch code", "Trace table", "Edit the numbers")
 
 
-@lru_cache(maxsize=32)
-def case_of(settings: Settings) -> Case:
-    return settings.case()
+_cases: Cache[Settings, Case] = Cache(limit=32 * 2**20, size=lambda case: case.nbytes)
+
+
+def case_of(what: Case | Settings) -> Case:
+    """Return the case of some settings, made once."""
+    return what if isinstance(what, Case) else _cases.get(what, what.case)
 
 
 def page() -> None:
@@ -45,15 +48,15 @@ def _full() -> None:
         what = st.session_state.own
         _put_away()
     _upload()
-    case = what if isinstance(what, Case) else case_of(what)
+    case = case_of(what)
     with shell.apart():
         _head(what, case)
     order = _order()
     with shell.apart():
         view = _view(case, order)
-    _windows(what, case, view)
+    _windows(what, view)
     if st.session_state.opening.hidden is None:
-        _more(case)
+        _more(what, case)
     else:
         st.caption("Show the output again to see its trace and numbers here.")
     address.write(opened.query(what, opened.short(case, view)))
@@ -61,18 +64,18 @@ def _full() -> None:
 
 def _bare() -> None:
     """Draw the player alone, for a projector or a course page."""
-    linked = st.session_state.linked
-    what = linked.settings or linked.case
-    case = what if isinstance(what, Case) else case_of(what)
+    state = st.session_state
+    what = state.own or state.settings
+    case = case_of(what)
     if opened.is_presented():
         st.markdown(f"### `{case.line()}`")
     else:
         st.markdown(f"`{case.line()}`")
-    view = chosen(case, linked.view)
-    _windows(what, case, view, shares=False)
+    view = chosen(case, state.view)
+    _windows(what, view, shares=False)
     address.write(opened.query(what, opened.short(case, view)))
     with suppress(LinkError):
-        link = opened.link(what, linked.view, linked, "playground")
+        link = opened.link(what, state.view, state.moment, "playground")
         st.markdown(f"[Open in the playground]({address.url(link)})")
 
 
@@ -130,8 +133,12 @@ def _order() -> str:
 
 
 @st.fragment
-def _windows(what: Case | Settings, case: Case, view: View, shares: bool = True) -> None:
-    """Draw the player; when it asks for another window, only this runs again."""
+def _windows(what: Case | Settings, view: View, shares: bool = True) -> None:
+    """Draw the player; when it asks for another window, only this runs again.
+
+    The session holds what a fragment is called with: the settings, rather than their tensors.
+    """
+    case = case_of(what)
     shared = player(case, view, opened.opening(case, view, shares), hidden=opened.hide)
     if st.session_state.pop("hide_changed", False):
         st.rerun()  # the page hides or shows its own numbers too
@@ -141,7 +148,7 @@ def _windows(what: Case | Settings, case: Case, view: View, shares: bool = True)
 
 def _view(case: Case, order: str) -> View:
     layer = case.layer
-    shown = chosen(case, replace(st.session_state.linked.view, order=order))
+    shown = chosen(case, replace(st.session_state.view, order=order))
     few = CHANNELS[case.dims]
     batch = case.geometry.batch
     everything = (layer.groups, layer.in_per_group, layer.out_per_group)
@@ -182,7 +189,7 @@ def _item(batch: int, shown: int) -> int:
     )
 
 
-def _more(case: Case) -> None:
+def _more(what: Case | Settings, case: Case) -> None:
     """Draw the tabs below the player; only the open one is computed."""
     size, code, table, edit = st.tabs(_TABS, key="more", on_change="rerun")
     if size.open:
@@ -194,13 +201,13 @@ def _more(case: Case) -> None:
             st.code(case.snippet(), language="python")
     if table.open:
         with table:
-            _table(case)
+            _table(what, case)
     if edit.open:
         with edit:
             _edit(case)
 
 
-def _table(case: Case) -> None:
+def _table(what: Case | Settings, case: Case) -> None:
     order = st.session_state.order
     trace = case.trace(order)
     start = st.number_input(
@@ -215,13 +222,17 @@ def _table(case: Case) -> None:
     st.dataframe(trace.to_frame(start, start + _ROWS), height=320)
     st.download_button(
         "Download as CSV",
-        lambda: trace.to_frame(start, start + _CSV_ROWS).to_csv(index_label="mac"),
+        lambda: _csv(what, order, start),
         file_name=f"trace-{order}-from-{start}.csv",
         mime="text/csv",
         on_click="ignore",
         icon=":material/download:",
         help=f"Up to {_CSV_ROWS:,} rows from the same MAC on.",
     )
+
+
+def _csv(what: Case | Settings, order: str, start: int) -> str:
+    return case_of(what).trace(order).to_frame(start, start + _CSV_ROWS).to_csv(index_label="mac")
 
 
 def _edit(case: Case) -> None:

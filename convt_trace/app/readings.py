@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from concurrent.futures import Future
 from dataclasses import dataclass
 
+from convt_trace.engine.memory import Cache
 from convt_trace.snippet import Reading, Run, SnippetError, read_snippet
 from convt_trace.snippet import worker as _worker
 
-#: Bytes of tensors that are cached, in all; the largest single reading has half of that.
-_CACHED_BYTES = 256 * 2**20
+#: Bytes of tensors that are cached, in all; a DCGAN at full size has 15 MB.
+_CACHED_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,51 +54,19 @@ class Readings:
     """
 
     def __init__(self, limit: int = _CACHED_BYTES):
-        self._limit = limit
-        self._cached: OrderedDict[tuple[str, Run | None], Future[Result]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._cached: Cache[tuple[str, Run | None], Result] = Cache(limit, lambda one: one.bytes)
 
     def read(self, source: str, run: Run | None = None) -> Result:
         """Return the cached result of a text, or read it in the worker process."""
-        key = (source, run)
-        with self._lock:
-            future = self._cached.get(key)
-            mine = future is None
-            if future is None:
-                future = self._cached[key] = Future()
-            self._cached.move_to_end(key)
-        if mine:
-            try:
-                future.set_result(_read(source, run))
-            except BaseException as error:
-                with self._lock:
-                    self._cached.pop(key, None)
-                future.set_exception(error)
-                raise
-            self._make_room()
-        return future.result()
+        return self._cached.get((source, run), lambda: _read(source, run))
 
     def has(self, source: str, run: Run | None = None) -> bool:
         """Whether a result is cached, so that no spinner is needed."""
-        future = self._cached.get((source, run))
-        return future is not None and future.done()
+        return self._cached.has((source, run))
 
     def try_again(self, source: str) -> None:
         """Forget the results of a text whose time ran out."""
-        with self._lock:
-            for key, future in list(self._cached.items()):
-                if key[0] == source and future.done() and future.result().out_of_time:
-                    del self._cached[key]
-
-    def _make_room(self) -> None:
-        with self._lock:
-            done = {key: one.result().bytes for key, one in self._cached.items() if one.done()}
-            room = self._limit - sum(done.values())
-            for key, size in list(done.items())[:-1]:
-                if room >= 0 and len(self._cached) <= 256:
-                    break
-                del self._cached[key]
-                room += size
+        self._cached.forget(lambda key, result: key[0] == source and result.out_of_time)
 
 
 def _read(source: str, run: Run | None) -> Result:

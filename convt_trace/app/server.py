@@ -4,12 +4,14 @@ Streamlit sends its JavaScript as it lies on the disk. That is several megabytes
 browser, and a class opens the link at the same moment. `Frontdoor` compresses each file once, keeps
 the bytes, and tells the browser with the first answer which scripts the page will ask for. The app::
 
-    app = st.App(__file__, routes=server.routes(), middleware=server.middleware())
+    app = st.App(
+        __file__, routes=server.routes(), middleware=server.middleware(), lifespan=server.lifespan
+    )
 
 `st.App` has to be called by that name in the script itself: ``streamlit run`` looks for it in the
 text of the file, without running it.
 
-Needs Streamlit and Starlette; nothing of the engine imports this module.
+Needs Streamlit and Starlette.
 """
 
 from __future__ import annotations
@@ -20,13 +22,15 @@ import gzip
 import os
 import posixpath
 import socket
-import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
@@ -35,6 +39,8 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
+
+from convt_trace.engine.memory import give_back_freed_memory
 
 try:
     import brotli
@@ -73,6 +79,21 @@ def middleware() -> list[Middleware]:
     return [Middleware(AtOnce), Middleware(Frontdoor)]
 
 
+@asynccontextmanager
+async def lifespan(_: object) -> AsyncIterator[None]:
+    """Make the process fit for many visitors; `st.App` calls it once, before any of them.
+
+    The script has been imported by then, and has imported all that its pages need.
+    """
+    # Two stores for `malloc`: the interpreter's lock lets little more than one thread at it.
+    give_back_freed_memory(arenas=2)
+    # Every run has a thread of its own, and torch starts a team of threads for each; with many
+    # visitors the teams only wait for each other.
+    torch.set_num_threads(1)
+    settle()
+    yield
+
+
 def url(path: str) -> str:
     """Return the address of one of our files for a browser, such as ``url("/player/player.js")``."""
     return _base() + path
@@ -84,23 +105,17 @@ def _base() -> str:
     return f"/{base}" if base else ""
 
 
-_settling = threading.Lock()
-_settled = False
-
-
 def settle() -> None:
-    """Spare the garbage collector everything imported so far; call it when the imports are done.
+    """Spare the garbage collector everything imported so far.
 
     Streamlit collects all generations after every script run. With torch loaded each of those holds
-    the interpreter for about 120 ms, mostly to look at modules that never go away. `gc.freeze`
-    takes them out of its sight. Only the first call in a process does it.
+    the interpreter for about 120 ms, mostly to look at modules that never go away. `gc.freeze` takes
+    them out of its sight.
     """
-    global _settled
-    with _settling:
-        if not _settled:
-            gc.collect()
-            gc.freeze()
-            _settled = True
+    for late in ("pandas", "pyarrow"):  # Streamlit imports them with the first table
+        import_module(late)
+    gc.collect()
+    gc.freeze()
 
 
 class _Files(StaticFiles):
@@ -153,17 +168,18 @@ class AtOnce:
 class Frontdoor:
     """ASGI middleware: files go out compressed, documents say which scripts they will need.
 
-    Of its own because the kept ones (Starlette's GZipMiddleware, starlette-compress) compress again
-    for every browser, which is Streamlit's reason to send its files uncompressed. Here a file is
-    asked for by HEAD, and its compressed bytes are kept under its path and ETag, so a file that
-    changes on the disk is noticed, and one that does not costs a `stat`.
+    Starlette's GZipMiddleware and starlette-compress compress again for every browser, which is
+    Streamlit's reason to send its files uncompressed. Here a file is asked for by HEAD, and its
+    compressed bytes are cached under its path and ETag, so a file that changes on the disk is
+    noticed, and one that does not costs a `stat`. Streamlit's own have a hash in their names and
+    never change: those are sent without asking, a hundred of them for each new browser.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         # Read here, not at import: Starlette builds this when the configuration is complete.
         self._base = _base()
-        self._kept = _Kept()
+        self._kept, self._lasting = _Kept(), _Kept()
         self._under_way: dict[_File, asyncio.Task[bytes]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -197,6 +213,11 @@ class Frontdoor:
         if not whole or encoding is None:
             await self._app(scope, receive, _editing(send, _vary))
             return
+        file = _File(posixpath.normpath(path), encoding)
+        lasting = None if "if-none-match" in asked else self._lasting.get(file)
+        if lasting is not None:
+            await _answer(send, 200, lasting.headers, lasting.body)
+            return
         # Without Accept-Encoding nobody further in compresses it as well.
         plain = {**scope, "headers": [h for h in scope["headers"] if h[0] != b"accept-encoding"]}
         status, raw, _ = await _ask(self._app, {**plain, "method": "HEAD"})
@@ -204,21 +225,33 @@ class Frontdoor:
         if status == 304:
             _weaken(headers)
             await _answer(send, status, headers, b"")
-        elif status == 200 and _worth_it(headers):
-            file = _File(posixpath.normpath(path), encoding, headers["etag"])
-            body = await self._compressed(file, plain)
-            _weaken(headers)
-            headers["Content-Encoding"] = encoding
-            headers["Content-Length"] = str(len(body))
-            await _answer(send, status, headers, body)
+        elif status == 200 and (_worth_it(headers) or _is_lasting(headers)):
+            found = await self._read(file, headers, plain)
+            await _answer(send, status, found.headers, found.body)
         else:
             await self._app(scope, receive, _editing(send, _vary))
+
+    async def _read(self, file: _File, headers: MutableHeaders, scope: Scope) -> _Found:
+        """Return a file as it is sent, and remember one that never changes."""
+        lasts = _is_lasting(headers)
+        if _worth_it(headers):
+            body = await self._compressed(file._replace(etag=headers["etag"]), scope)
+            _weaken(headers)
+            headers["Content-Encoding"] = file.encoding
+            headers["Content-Length"] = str(len(body))
+        else:
+            _, _, body = await _ask(self._app, scope)
+            _vary(200, headers)
+        found = _Found(headers, body)
+        if lasts and int(headers["content-length"]) == len(body):
+            self._lasting.put(file, found)
+        return found
 
     async def _compressed(self, file: _File, scope: Scope) -> bytes:
         """Return a file's compressed bytes; browsers that ask at the same time share the work."""
         kept = self._kept.get(file)
         if kept is not None:
-            return kept
+            return kept.body
         task = self._under_way.get(file)
         if task is None:
             task = asyncio.create_task(self._compress(file, scope))
@@ -231,37 +264,46 @@ class Frontdoor:
         status, raw, body = await _ask(self._app, scope)
         packed = await run_in_threadpool(compress, file.encoding, body)
         if status == 200 and Headers(raw=raw).get("etag") == file.etag:
-            self._kept.put(file, packed)
+            self._kept.put(file, _Found(Headers(raw=raw), packed))
         return packed
 
 
 class _File(NamedTuple):
-    """One form of a file as it was at one time."""
+    """One form of a file as it was at one time; a file that never changes needs no ETag."""
 
     path: str
     encoding: str
-    etag: str
+    etag: str = ""
+
+
+class _Found(NamedTuple):
+    """A file as it is sent."""
+
+    headers: Headers
+    body: bytes
 
 
 class _Kept:
-    """Compressed files; the one that was not asked for longest goes first."""
+    """Files as they are sent; the one that was not asked for longest goes first."""
 
     def __init__(self, limit: int = _KEPT_BYTES) -> None:
-        self._files: OrderedDict[_File, bytes] = OrderedDict()
+        self._files: OrderedDict[_File, _Found] = OrderedDict()
         self._room = limit
 
-    def get(self, file: _File) -> bytes | None:
-        packed = self._files.get(file)
-        if packed is not None:
+    def get(self, file: _File) -> _Found | None:
+        found = self._files.get(file)
+        if found is not None:
             self._files.move_to_end(file)
-        return packed
+        return found
 
-    def put(self, file: _File, packed: bytes) -> None:
-        self._files[file] = packed
-        self._room -= len(packed)
+    def put(self, file: _File, found: _Found) -> None:
+        before = self._files.pop(file, None)
+        self._files[file] = found
+        self._room += len(before.body) if before else 0
+        self._room -= len(found.body)
         while self._room < 0:
             _, dropped = self._files.popitem(last=False)
-            self._room += len(dropped)
+            self._room += len(dropped.body)
 
 
 def compress(encoding: str, body: bytes) -> bytes:
@@ -311,6 +353,12 @@ def _worth_it(headers: Headers) -> bool:
     size = int(headers.get("content-length", 0))
     fresh = "content-encoding" not in headers and "etag" in headers
     return fresh and kind in _COMPRESSED_TYPES and size >= _SMALLEST
+
+
+def _is_lasting(headers: Headers) -> bool:
+    """Tell whether a file never changes under its name, as Streamlit says of its own."""
+    size = int(headers.get("content-length", _KEPT_BYTES))
+    return "immutable" in headers.get("cache-control", "") and size < _KEPT_BYTES // 4
 
 
 def _weaken(headers: MutableHeaders) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from convt_trace.app import address, server
+from convt_trace.app import address
 
 #: File, label, icon: the pages in the order of the sidebar.
 PAGES = (
@@ -47,7 +47,6 @@ def page(title: str, sidebar: Literal["auto"] | int = "auto", bare: bool = False
     bare : bool
         No sidebar at all.
     """
-    server.settle()
     st.set_page_config(
         # A file of ours: Streamlit would fetch an icon by name from the internet.
         page_title=f"{title} · convt-trace",

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -176,6 +177,12 @@ class Case:
     def parameter_count(self) -> int:
         """Learned numbers: weight and bias."""
         return self.weight.size + (self.bias.size if self.bias is not None else 0)
+
+    @property
+    def nbytes(self) -> int:
+        """The memory of its numbers, with the wide ones that its trace computes with."""
+        numbers = self.x.size + self.weight.size + prod(self.geometry.output_shape)
+        return numbers * (self.x.itemsize + 8)
 
     @cached_property
     def digest(self) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, Self
 
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints
@@ -71,6 +71,11 @@ class Moment:
     unit: str = "MAC"
     selected: Cell | None = None
     hidden: int | None = None
+
+    @classmethod
+    def at(cls, moment: Moment, **around: Any) -> Self:
+        """Return a moment of this kind, the same as another, with what this kind has besides."""
+        return cls(**{part.name: getattr(moment, part.name) for part in fields(Moment)}, **around)
 
     @classmethod
     def of(cls, moment: Moment | None, changes: dict[str, Any]) -> Moment:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from functools import cached_property, lru_cache
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -17,8 +19,9 @@ import numpy as np
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Axis, Ints
+from convt_trace.engine.memory import Cache
 from convt_trace.engine.orders import units_of
-from convt_trace.engine.reference import compare
+from convt_trace.engine.reference import Verdict, compare
 from convt_trace.engine.trace import Macs
 from convt_trace.engine.view import Moment, View, chosen, picked_trace
 
@@ -49,11 +52,6 @@ class Opening(Moment):
     look: str = "full"
     share: bool = False
     key: str = ""
-
-    @classmethod
-    def at(cls, moment: Moment, **around: Any) -> Opening:
-        """Return how a player opens at a moment."""
-        return cls(**{part.name: getattr(moment, part.name) for part in fields(Moment)}, **around)
 
     def message(self) -> dict[str, Any]:
         """Return what the header's key ``opening`` holds, see ``docs/scene.md``."""
@@ -659,8 +657,25 @@ def build(case: Case, view: View | None = None, number: int = 0) -> bytes:
     return write_message(builder.header(), builder.buffers())
 
 
-#: `build`, once for equal cases: what the app's visitors look at.
-scene = lru_cache(maxsize=64)(build)
+#: A case of more MACs takes a second and 100 MB to compare with torch: one at a time, so that a class
+#: which tries large layers neither fills the memory nor holds up the small ones.
+_LARGE = 10_000_000
+_one_large_one = Lock()
+
+#: Messages by what they show; a full window with its panels has up to 400 kB.
+messages: Cache[tuple[str, View, int], bytes] = Cache(limit=24 * 2**20, size=len)
+
+
+def scene(case: Case, view: View | None = None, number: int = 0) -> bytes:
+    """Return what `build` returns, worked out once for everybody who looks at an equal case."""
+    view = view or View()
+
+    def work_out() -> bytes:
+        with _one_large_one if len(case.trace()) > _LARGE else nullcontext():
+            return build(case, view, number)
+
+    # By the case's fingerprint: a cached message holds no tensors.
+    return messages.get((case.digest, view, number), work_out)
 
 
 def write_message(header: dict[str, Any], buffers: dict[str, np.ndarray]) -> bytes:
@@ -707,8 +722,14 @@ def read_message(message: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]
     return header, arrays
 
 
-#: torch's verdict on a case, worked out once for equal cases.
-_verdict = lru_cache(maxsize=32)(compare)
+_verdicts: Cache[str, Verdict] = Cache(
+    limit=16 * 2**20, size=lambda one: one.torch.nbytes + one.agrees.nbytes
+)
+
+
+def _verdict(case: Case) -> Verdict:
+    """Return torch's verdict on a case, worked out once for equal cases."""
+    return _verdicts.get(case.digest, lambda: compare(case))
 
 
 def _around(first: int, size: int) -> range:

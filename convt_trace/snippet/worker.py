@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from convt_trace.engine.memory import give_back_freed_memory
 from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.reading import Run
@@ -98,7 +99,7 @@ def _forked(request: tuple[str, Limits, Run | None]) -> Iterator[socket.socket]:
     child = os.fork()
     if child == 0:
         ours.close()
-        _keep_freed_memory_out()
+        give_back_freed_memory()
         _child(theirs)
         os._exit(0)
     theirs.close()
@@ -282,7 +283,7 @@ def _serve(control: socket.socket) -> None:
     import gc
     import signal
 
-    _keep_freed_memory_out()
+    give_back_freed_memory()
     _warm(Limits())
     gc.collect()
     gc.freeze()
@@ -298,14 +299,6 @@ def _serve(control: socket.socket) -> None:
                 _child(connection)
             os._exit(0)
         os.close(descriptors[0])
-
-
-def _keep_freed_memory_out() -> None:
-    """Have freed tensors return to the system, so that what is held can be measured."""
-    import ctypes
-
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(-3, 1 << 20)  # M_MMAP_THRESHOLD, fixed
 
 
 def _child(connection: socket.socket) -> None:

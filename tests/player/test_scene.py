@@ -67,9 +67,9 @@ class Read:
 def small_windows(macs: int, positions: int) -> Iterator[None]:
     """Windows so small that a small layer needs many."""
     with patch.object(scenes, "WINDOW", macs), patch.object(scenes, "POSITIONS", positions):
-        scene.cache_clear()
+        scenes.messages.forget()
         yield
-    scene.cache_clear()
+    scenes.messages.forget()
 
 
 def walk(case: Case, view: View) -> Iterator[Read]:
