@@ -399,9 +399,9 @@ class Trace(Sequence[Mac]):
         ``(N, C_out, *L_out)``, or ``(C_out, *L_out)`` for an unbatched input.
         """
         total = self.output_sums
-        if self.bias is not None:
-            total = total + wide(self.bias).reshape(1, -1, *[1] * self.geometry.layer.dims)
         with np.errstate(over="ignore", invalid="ignore"):
+            if self.bias is not None:
+                total = total + wide(self.bias).reshape(1, -1, *[1] * self.geometry.layer.dims)
             result = total.astype(self.x.dtype)
         return result[0] if self.unbatched else result
 
