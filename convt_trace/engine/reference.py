@@ -45,9 +45,12 @@ def torch_output(case: Case) -> np.ndarray:
     """Return what torch computes for a case, as an array of torch's dtype and shape.
 
     torch has no kernel for the small integer dtypes on the CPU; those are computed in int64, where
-    torch has one, and wrapped to the dtype. With NaN or Inf among the numbers torch's plain kernel
-    is asked, not oneDNN's: that one also multiplies the zeros that it fills gaps with, and so may
-    put a NaN (0 * inf) into output cells that no MAC reaches.
+    torch has one, and wrapped to the dtype. torch's plain kernels are asked, not oneDNN's,
+
+    - with NaN or Inf among the numbers: oneDNN also multiplies the zeros that it fills gaps with, and
+      so may put a NaN (0 * inf) into output cells that no MAC reaches;
+    - for large outputs, and in half precision for strides and kernels that no usual layer has: there
+      oneDNN's code can be a thousand times slower, and can end the process.
 
     >>> torch_output(Case.of([[[2.0, 1.0, 1.0, 3.0]]], [[[1.0, 1.0, 5.0]]], padding=2)).tolist()
     [[[12.0, 9.0]]]
@@ -58,12 +61,19 @@ def torch_output(case: Case) -> np.ndarray:
     if dtype.kind in "iu":
         x, weight = x.long(), weight.long()
         bias = bias.long() if bias is not None else None
-    finite = all(np.isfinite(wide(tensor)).all() for tensor in (case.x, case.weight))
-    with torch.no_grad(), nullcontext() if finite else _plain_kernels():
+    with torch.no_grad(), nullcontext() if _suits_onednn(case) else _plain_kernels():
         result = _FUNCTIONS[case.dims](x, weight, bias, **case.parameters)
     if result.dtype == torch.bfloat16:
         return result.float().numpy().astype(BFLOAT16)
     return result.numpy().astype(dtype, copy=False)
+
+
+def _suits_onednn(case: Case) -> bool:
+    """Tell whether oneDNN's kernels, which torch takes by itself, are right and quick for a case."""
+    layer, half = case.layer, case.x.dtype.itemsize == 2
+    usual = max(layer.stride + layer.dilation) <= 16 and math.prod(layer.kernel_size) <= 256
+    finite = all(_finite(tensor).all() for tensor in (case.x, case.weight))
+    return finite and math.prod(case.geometry.output_shape) <= 2**20 and (usual or not half)
 
 
 @contextmanager

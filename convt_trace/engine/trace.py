@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Up to here the output is added up in the trace's own order, to the last bit; a larger layer is
-#: added tap by tap with matrix products (the same MACs; float64 sums may differ in the last bits).
-SEQUENTIAL_MACS = 2**22
+#: added tap by tap with matrix products (the same MACs; float64 sums may differ in the last bits), and
+#: so is one with more weights per output channel, of which each takes a call of numpy.
+SEQUENTIAL_MACS, SEQUENTIAL_WEIGHTS = 2**22, 2**14
 
 #: How many terms of running sums are laid out at once: what stays in the cache.
 _TERMS_AT_ONCE = 2**16
@@ -408,11 +409,10 @@ class Trace(Sequence[Mac]):
     @cached_property
     def output_sums(self) -> np.ndarray:
         """The sums that make the output, wide (float64 or int64), without the bias: (N, C_out, *L_out)."""
-        canvas = (
-            add_in_order(self.geometry, self._x, self._weight)
-            if self.macs <= SEQUENTIAL_MACS
-            else add_up(self.geometry, self._x, self._weight)
-        )
+        weights = self.geometry.layer.in_per_group * prod(self.geometry.layer.kernel_size)
+        sequential = self.macs <= SEQUENTIAL_MACS and weights <= SEQUENTIAL_WEIGHTS
+        added = add_in_order if sequential else add_up
+        canvas = added(self.geometry, self._x, self._weight)
         return canvas[(slice(None), slice(None), *(axis.inside for axis in self.geometry.axes))]
 
     # -- inside ---------------------------------------------------------------------------------

@@ -18,12 +18,21 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 
 from convt_trace.engine.case import Case
+from convt_trace.engine.cost import LARGEST
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import LARGEST_PARAMETER, Geometry, Ints, Layer
 from convt_trace.engine.orders import ORDERS
 from convt_trace.engine.view import View
 from convt_trace.links import settings as rules
-from convt_trace.links.packed import DTYPES, LARGEST_TENSOR, Unreadable, check_bounds, pack, unpack
+from convt_trace.links.packed import (
+    DTYPES,
+    TooLong,
+    Unreadable,
+    check_bounds,
+    pack,
+    same_bits,
+    unpack,
+)
 from convt_trace.links.settings import MOST_TYPED, QUESTION, RECIPES, Fill, Settings
 
 VERSION = 1
@@ -246,7 +255,7 @@ def _layer(layer: Layer, batch: int | None, size: Ints, dtype: str) -> dict[str,
 
 def _of_settings(settings: Settings) -> dict[str, str]:
     layer = settings.layer()
-    _check_openable(settings.batch, layer, settings.size, DTYPES["float32"])
+    _check_openable(settings.batch, layer, settings.size)
     tensors = {"x": _written(settings.x), "weight": _written(settings.weight)}
     if settings.bias:
         tensors["offset"] = _written(settings.offset)
@@ -269,7 +278,7 @@ def _check_readable(name: str, text: str) -> None:
 def _of_case(case: Case) -> dict[str, str]:
     geometry = case.geometry
     batch = None if case.unbatched else geometry.batch
-    _check_openable(batch, case.layer, geometry.input_size, case.x.dtype)
+    _check_openable(batch, case.layer, geometry.input_size)
     return {
         **_layer(case.layer, batch, geometry.input_size, case.x.dtype.name),
         "bias": "no" if case.bias is None else "yes",
@@ -279,9 +288,9 @@ def _of_case(case: Case) -> dict[str, str]:
     }
 
 
-def _check_openable(batch: int | None, layer: Layer, size: Ints, dtype: np.dtype) -> None:
+def _check_openable(batch: int | None, layer: Layer, size: Ints) -> None:
     try:
-        check_bounds(batch, layer, size, dtype)
+        check_bounds(batch, layer, size)
     except Unreadable as error:
         raise LinkError(f"This case is too large for a link: {error}.") from None
 
@@ -308,17 +317,17 @@ def _same(a: Sequence[float], b: Sequence[float]) -> bool:
 
 def _tensor(tensor: np.ndarray) -> str:
     """Return a tensor as the recipe that gives the same bits, if one is in sight, or packed."""
-    if tensor.size > LONGEST * 1024:  # deflate makes nothing shorter than a thousandth
+    written = next((_written(fill) for fill in _guesses(tensor) if _is(fill, tensor)), None)
+    if written is not None and len(written) <= _READABLE:
+        return written
+    try:
+        packed = f"raw:{pack(tensor, LONGEST)}"
+    except TooLong:
         raise LinkError(
-            f"This case holds {tensor.size:,} numbers, too many for a link. "
-            "Save it as a file instead."
-        )
-    packed = f"raw:{pack(tensor)}"
-    for fill in _guesses(tensor):
-        written = _written(fill)
-        if len(written) <= max(len(packed), _READABLE) and _is(fill, tensor):
-            return written
-    return packed
+            f"This case holds {tensor.size:,} numbers, which take more than the {LONGEST:,} "
+            "characters of a link. Save it as a file instead."
+        ) from None
+    return packed if written is None or len(written) > len(packed) else written
 
 
 def _guesses(tensor: np.ndarray) -> Iterator[Fill]:
@@ -334,14 +343,15 @@ def _guesses(tensor: np.ndarray) -> Iterator[Fill]:
 def _period(flat: np.ndarray) -> int:
     """Return after how many numbers a tensor repeats itself; 0 for more than can be typed."""
     bits = flat.view(f"u{flat.dtype.itemsize}")
+    first = bits[: 64 * _READABLE]
     for period in range(1, min(len(bits), _READABLE) + 1):
-        if np.array_equal(bits[period:], bits[:-period]):
+        if all(np.array_equal(some[period:], some[:-period]) for some in (first, bits)):
             return period
     return 0
 
 
 def _is(fill: Fill, tensor: np.ndarray) -> bool:
-    return _filled(fill, tensor.shape, tensor.dtype).tobytes() == tensor.tobytes()
+    return same_bits(_filled(fill, tensor.shape, tensor.dtype), tensor)
 
 
 def _filled(fill: Fill, shape: Ints, dtype: np.dtype) -> np.ndarray:
@@ -532,7 +542,7 @@ class _Layer:
         self.reader = reader
         likely = f"{self._longest_list}d"
         self.dims = int(reader.choice("dims", ["1d", "2d", "3d"], likely)[0])
-        many = LARGEST_TENSOR
+        many = LARGEST["numbers"]
         self.batch = reader.no_or_whole("batch", many, 1)
         self.in_channels = reader.whole("in_channels", 1, many, QUESTION.in_channels)
         self.out_channels = reader.whole("out_channels", 1, many, QUESTION.out_channels)
@@ -558,7 +568,7 @@ class _Layer:
     def read(self) -> tuple[Case, Settings | None]:
         try:
             layer = self._layer()
-            check_bounds(self.batch, layer, self.along["size"], self.dtype)
+            check_bounds(self.batch, layer, self.along["size"])
             return self._read(layer)
         except (LayerError, Unreadable) as error:
             end = "" if str(error).endswith(".") else "."
@@ -614,7 +624,7 @@ class _Layer:
         fills = {name: self._fill(name) for name in ("x", "weight", "offset")}
         settings = rules.settable(self._settings(fills))
         try:
-            check_bounds(settings.batch, settings.layer(), settings.size, DTYPES["float32"])
+            check_bounds(settings.batch, settings.layer(), settings.size)
         except Unreadable:
             settings = QUESTION
         with np.errstate(all="ignore"):

@@ -709,13 +709,18 @@ class Player {
       const { values } = sheet.panel;
       const ofCell = {
         output: (cell) => this.#held(cell),
-        torch: (cell) => (this.predict.hides(this.scene.outputCell[cell]) ? HIDDEN : values[cell]),
+        torch: (cell) => (this.predict.hides(this.scene.outputCell[cell]) ? HIDDEN : this.#torchs(values[cell])),
       }[sheet.panel.name];
       sheet.writeAll(ofCell ?? ((cell) => values[cell]));
       sheet.paint();
     }
     this.#tick();
     this.#sayVerdict();
+  }
+
+  /** A number of torch's; null where torch's result is not computed. */
+  #torchs(value) {
+    return this.scene.verdict.kind === "none" ? null : value;
   }
 
   #sayVerdict() {

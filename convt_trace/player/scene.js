@@ -348,7 +348,7 @@ export class Scene {
       cropped: torchCell < 0,
       bias: this.output.channels[this.output.place(cell)[0]].bias,
       total: format(this.output.values[cell], 7),
-      torch: torchCell < 0 ? null : format(this.torch.values[torchCell], 7),
+      torch: torchCell < 0 || this.verdict.kind === "none" ? null : format(this.torch.values[torchCell], 7),
       agrees: torchCell >= 0 && this.columns.agrees[torchCell] === 1,
       extra: torchCell >= 0 && this.output.marked(cell, "extra"),
     };
