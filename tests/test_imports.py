@@ -17,7 +17,7 @@ PACKAGE = Path(convt_trace.__file__).parent
 FLOORS = (("engine",), ("answers", "links", "snippet"), ("player",), ("app", "__main__"))
 #: The engine from the ground up; only the last two need torch.
 ENGINE = (
-    "errors", "layer", "orders", "arrays", "blocks", "trace", "case", "view", "reference",
+    "errors", "layer", "orders", "arrays", "blocks", "trace", "case", "view", "cost", "reference",
 )  # fmt: skip
 LIBRARIES = {"numpy", "ml_dtypes"}
 

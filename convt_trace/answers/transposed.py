@@ -33,6 +33,7 @@ from convt_trace.answers.sums import (
 )
 from convt_trace.engine.arrays import range_in_words, wide
 from convt_trace.engine.case import Case
+from convt_trace.engine.cost import cost_of, torch_refusal
 from convt_trace.engine.layer import Ints, Layer, channel_ranges
 from convt_trace.engine.reference import Verdict, compare
 from convt_trace.engine.trace import Mac, Macs
@@ -293,7 +294,7 @@ def cell_answer(case: Case, n: int, c: int, *pos: int, verdict: Verdict | None =
     facts = [_count(case, macs), _cropped(case, macs)]
     if kept:
         facts += [_bias_words(case, macs, c), _range_words(case, macs, c, total)]
-        facts.append(_torch_words(case, cell, total, verdict or compare(case)))
+        facts.append(_torch_words(case, cell, total, verdict or _compared(case)))
     else:
         facts.append("Padding crops this cell: the sum is formed, and is no part of the output.")
     head = f"**`y[{_index(case, cell)}] {_sign(total, case)} {number(total)}`**"
@@ -429,7 +430,14 @@ def _range_words(case: Case, macs: Macs, c: int, total: Any) -> str:
     )
 
 
-def _torch_words(case: Case, cell: Ints, total: Any, verdict: Verdict) -> str:
+def _compared(case: Case) -> Verdict | str:
+    """Return the verdict, or why torch's result is not computed for so large a case."""
+    return torch_refusal(cost_of(case), case.x.dtype) or compare(case)
+
+
+def _torch_words(case: Case, cell: Ints, total: Any, verdict: Verdict | str) -> str:
+    if isinstance(verdict, str):
+        return verdict
     place = _name(case, cell)
     theirs = verdict.torch[place]
     if theirs == total or (theirs != theirs and total != total):
@@ -469,7 +477,7 @@ def long_answer(case: Case, cell: Ints | None = None, verdict: Verdict | None = 
     (N, C_in, L), and weight of shape (1, 1, 3), and gives y of shape (1, 1, 2), that is
     (N, C_out, L_out).
     """
-    verdict = verdict or compare(case)
+    compared = verdict or _compared(case)
     parts = [
         f"**Shapes.** {_shapes(case)}",
         f"**The weight.** {_weight(case)}",
@@ -479,8 +487,9 @@ def long_answer(case: Case, cell: Ints | None = None, verdict: Verdict | None = 
         f"**The sums.**\n\n{short_answer(case)}",
     ]
     if cell is not None:
-        parts.append(cell_answer(case, *cell, verdict=verdict))
-    parts.append(f"**torch.** {_result(verdict)}")
+        at_hand = compared if isinstance(compared, Verdict) else None
+        parts.append(cell_answer(case, *cell, verdict=at_hand))
+    parts.append(f"**torch.** {_result(compared)}")
     return "\n\n".join(parts)
 
 
@@ -616,7 +625,9 @@ def _flip(case: Case) -> str:
     return f"{why} Here `{numbers(kernel)}` is read as `{numbers(kernel[::-1])}`."
 
 
-def _result(verdict: Verdict) -> str:
+def _result(verdict: Verdict | str) -> str:
+    if isinstance(verdict, str):
+        return verdict[:1].upper() + verdict[1:]
     sentence = str(verdict)
     if verdict.torch.size > 64:
         return f"The trace {sentence}."

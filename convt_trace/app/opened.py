@@ -80,7 +80,7 @@ def _settled(case: Case) -> Linked:
 
 def to_controls() -> None:
     """Leave a case that the controls cannot hold, for the settings that they have."""
-    settings = st.session_state.settings
+    settings = controls.drawn()
     show(Linked(settings.case(), settings))
 
 

@@ -107,11 +107,14 @@ def scalar_type(dtype: np.dtype) -> str:
 def wide(array: np.ndarray) -> np.ndarray:
     """Return the array, in C order, in the dtype that the trace adds in: int64 for integers, else float64.
 
+    It is the array itself where that is so already.
+
     >>> wide(np.ones(2, dtype=np.float16)).dtype, wide(np.ones(2, dtype=np.int8)).dtype
     (dtype('float64'), dtype('int64'))
     """
     with np.errstate(invalid="ignore"):  # a NaN of any bits is one
-        return array.astype(np.int64 if array.dtype.kind in "iu" else np.float64, order="C")
+        dtype = np.int64 if array.dtype.kind in "iu" else np.float64
+        return array.astype(dtype, order="C", copy=False)
 
 
 def range_in_words(dtype: np.dtype) -> str:

@@ -15,6 +15,7 @@ from math import gcd, prod
 
 import numpy as np
 
+from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints, Layer
 from convt_trace.engine.view import CHANNELS, GROUPS, POSITIONS
 
@@ -92,6 +93,11 @@ class Cost:
         )
 
 
+def cost_of(case: Case) -> Cost:
+    """Count the cost of a case."""
+    return Cost.of(case.geometry.batch, case.layer, case.geometry.input_size)
+
+
 def _most(length: int, taps: int, stride: int, dilation: int) -> int:
     """Return how many (input position, tap) pairs land in one place of an axis, at most."""
     # They are dilation/common inputs and stride/common taps apart.
@@ -106,13 +112,13 @@ LARGEST = {
     "macs": 2**31,
     "pairs": 2**20,
     "screen": 2**20,
-    "terms": 2**27,
+    "terms": 2**26,
 }
 #: What torch's result may cost, beside which stands the whole output of the trace: for a larger case
 #: the picture has no torch in it.
-LARGEST_TORCH = {"cells": 2**22, "columns": 2**23, "calls": 2**19}
+LARGEST_TORCH = {"numbers": 2**23, "cells": 2**22, "columns": 2**23, "calls": 2**17}
 #: MACs of the same. torch multiplies integers one by one.
-LARGEST_TORCH_MACS = {"f": 2**30, "i": 2**25}
+LARGEST_TORCH_MACS = {"f": 2**30, "i": 2**24}
 
 _NAMES = {
     "numbers": "numbers in its input and weight",
@@ -143,7 +149,7 @@ def torch_refusal(cost: Cost, dtype: np.dtype) -> str:
     """Return the same of torch's result alone.
 
     >>> cost = Cost.of(1, Layer.of(1, 1, 3, stride=4000, dims=2), (2, 2))
-    >>> torch_refusal(cost, np.dtype("float32"))[31:]
+    >>> torch_refusal(cost, np.dtype("float32"))[37:]
     'it takes 16,024,009 output cells before the crop in float32, and the limit is 4,194,304.'
     """
     macs = LARGEST_TORCH_MACS["i" if dtype.kind in "iu" else "f"]
@@ -155,3 +161,14 @@ def torch_refusal(cost: Cost, dtype: np.dtype) -> str:
                 f"{dtype.name}, and the limit is {most:,}."
             )
     return ""
+
+
+def limits() -> str:
+    """Return what is opened, and up to where torch's result is computed, in two sentences."""
+    opened = ", ".join(f"{most:,} {_NAMES[name]}" for name, most in LARGEST.items())
+    torch = ", ".join(f"{most:,} {_NAMES[name]}" for name, most in LARGEST_TORCH.items())
+    floats, integers = LARGEST_TORCH_MACS["f"], LARGEST_TORCH_MACS["i"]
+    return (
+        f"A layer is opened up to {opened}. torch's result stands beside it up to {torch}, and "
+        f"{floats:,} MACs ({integers:,} of integers)."
+    )

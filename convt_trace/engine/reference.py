@@ -71,7 +71,8 @@ def torch_output(case: Case) -> np.ndarray:
 def _suits_onednn(case: Case) -> bool:
     """Tell whether oneDNN's kernels, which torch takes by itself, are right and quick for a case."""
     layer, half = case.layer, case.x.dtype.itemsize == 2
-    usual = max(layer.stride + layer.dilation) <= 16 and math.prod(layer.kernel_size) <= 256
+    usual = max(layer.stride + layer.dilation + layer.kernel_size) <= 16
+    usual &= math.prod(layer.kernel_size) <= 256
     finite = all(_finite(tensor).all() for tensor in (case.x, case.weight))
     return finite and math.prod(case.geometry.output_shape) <= 2**20 and (usual or not half)
 

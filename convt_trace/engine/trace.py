@@ -359,8 +359,8 @@ class Trace(Sequence[Mac]):
 
     def sums_before(
         self, number: int, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what canvas cells hold just before a MAC of this trace, and whether any reached them.
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what canvas cells hold just before a MAC of this trace, and how far they have come.
 
         Parameters
         ----------
@@ -372,24 +372,13 @@ class Trace(Sequence[Mac]):
         Returns
         -------
         held : ndarray, shape (m,)
-        reached : ndarray of bool, shape (m,)
+        reached, finished : ndarray of bool, shape (m,)
+            Whether a cell has had its first MAC of this trace, and its last.
         """
         cells = [np.asarray(place, dtype=np.int64) for place in canvas]
         n, c = np.asarray(n, dtype=np.int64), np.asarray(c, dtype=np.int64)
-        rank = self._last_rank_before(number, n, c, cells)[0]
-        held = self._held(n, c, cells, rank + 1)
-        return held, rank >= 0
-
-    def finished_before(
-        self, number: int, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]
-    ) -> np.ndarray:
-        """Tell which canvas cells have had their last MAC before MAC ``number`` of this trace.
-
-        Parameters as in `sums_before`; the result has shape (m,).
-        """
-        cells = [np.asarray(place, dtype=np.int64) for place in canvas]
-        n, c = np.asarray(n, dtype=np.int64), np.asarray(c, dtype=np.int64)
-        return self._last_rank_before(number, n, c, cells)[1]
+        rank, finished = self._last_rank_before(number, n, c, cells)
+        return self._held(n, c, cells, rank + 1), rank >= 0, finished
 
     # -- results --------------------------------------------------------------------------------
 
@@ -564,6 +553,18 @@ class Trace(Sequence[Mac]):
 
         The rank is -1 where no MAC of the cell is numbered so low.
         """
+        # A cell has as much to look at as it has room for terms.
+        at_once = max(1, _TERMS_AT_ONCE // (self._slots * len(self.picked.in_local)))
+        parts = [
+            self._last_ranks(number, n[some], c[some], [cell[some] for cell in cells])
+            for some in (slice(at, at + at_once) for at in range(0, max(len(n), 1), at_once))
+        ]
+        last, finished = zip(*parts)
+        return np.concatenate(last), np.concatenate(finished)
+
+    def _last_ranks(
+        self, number: int, n: np.ndarray, c: np.ndarray, cells: list[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
         layer, picked = self.geometry.layer, self.picked
         group, out_local = np.divmod(c, layer.out_per_group)
         i, k, there = _pairs_of(self.geometry.axes, cells)

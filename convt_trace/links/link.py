@@ -331,12 +331,18 @@ def _tensor(tensor: np.ndarray) -> str:
 
 
 def _guesses(tensor: np.ndarray) -> Iterator[Fill]:
-    yield from map(Fill, ("ones", "counting", "impulse"))
-    period = _period(tensor.reshape(-1))
+    """Yield recipes that begin as a tensor does: working out a large one to the end is dear."""
+    flat = tensor.reshape(-1)
+    for fill in map(Fill, ("ones", "counting")):
+        if same_bits(_filled(fill, flat[:_READABLE].shape, tensor.dtype), flat[:_READABLE]):
+            yield fill
+    if np.count_nonzero(flat) == 1:
+        yield Fill("impulse")
+    period = _period(flat)
     if period:
         with np.errstate(all="ignore"):
-            yield Fill("numbers", tuple(map(float, tensor.reshape(-1)[:period])))
-    if tensor.ndim > 2:
+            yield Fill("numbers", tuple(map(float, flat[:period])))
+    if tensor.ndim > 2 and _is(Fill("bilinear"), tensor[:1, :1]):
         yield Fill("bilinear")
 
 
@@ -542,7 +548,7 @@ class _Layer:
         self.reader = reader
         likely = f"{self._longest_list}d"
         self.dims = int(reader.choice("dims", ["1d", "2d", "3d"], likely)[0])
-        many = LARGEST["numbers"]
+        many = LARGEST["cells"]
         self.batch = reader.no_or_whole("batch", many, 1)
         self.in_channels = reader.whole("in_channels", 1, many, QUESTION.in_channels)
         self.out_channels = reader.whole("out_channels", 1, many, QUESTION.out_channels)

@@ -16,7 +16,7 @@ import numpy as np
 
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
-from convt_trace.engine.cost import Cost, torch_refusal
+from convt_trace.engine.cost import cost_of, torch_refusal
 from convt_trace.engine.layer import Axis
 from convt_trace.engine.reference import compare
 from convt_trace.engine.trace import Macs
@@ -242,8 +242,7 @@ class _Builder:
         self.geometry, self.layer = case.geometry, case.layer
         self.trace = picked_trace(case, view)
         self.pick = self.trace.picked
-        cost = Cost.of(self.geometry.batch, self.layer, self.geometry.input_size)
-        self.without_torch = torch_refusal(cost, case.x.dtype)
+        self.without_torch = torch_refusal(cost_of(case), case.x.dtype)
         self.verdict = None if self.without_torch else _verdict(case)
         self.start, self.macs, self.axes = self._window(number)
 
@@ -521,11 +520,10 @@ class _Builder:
         for axis, cell in zip(self.geometry.axes, canvas):
             unreachable |= axis.count[cell] == 0
         if self.start:
-            values, reached = self.trace.sums_before(self.start, n, channel, canvas)
-            done = unreachable
+            values, reached, done = self.trace.sums_before(self.start, n, channel, canvas)
             # Without its last input channel no sum is ever finished on screen.
-            if self.pick.in_local[-1] == self.layer.in_per_group - 1:
-                done = done | self.trace.finished_before(self.start, n, channel, canvas)
+            last_shown = self.pick.in_local[-1] == self.layer.in_per_group - 1
+            done = unreachable | done if last_shown else unreachable
         else:
             values, reached, done = np.zeros_like(self._finished), unreachable, unreachable
         return {
