@@ -115,7 +115,10 @@ def main(folder: Path) -> None:
             write("preset" if name == "dcgan" else "whole", preset.settings.case(), View(order))
     # Windows that end by their number of rows, and where the screen ends.
     for long in (many_rows(random), long_axis(random)):
-        with patch.object(scenes, "WINDOW", 37), patch.object(scenes, "POSITIONS", 20):
+        with (
+            patch.object(scenes, "WINDOW", 37),
+            patch.object(scenes, "POSITIONS", {1: 20, 2: 20, 3: 20}),
+        ):
             messages.forget()
             for order in ORDERS:
                 trace, stop = picked_trace(long, View(order)), 0

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from convt_trace.engine.arrays import range_in_words
 from convt_trace.engine.layer import Ints
 
 #: Significant digits of a number that is not whole; whole ones below this are written in full.
@@ -125,6 +126,12 @@ class Sum:
         values = [*self.x.flat, *self.w.flat, self.total]
         values += [] if self.bias is None else [self.bias]
         return all(is_exact(value, self.dtype) for value in values)
+
+    @property
+    def overflows(self) -> bool:
+        """Whether finite numbers make a sum that the dtype has no finite number for."""
+        numbers = [*self.x.flat, *self.w.flat, *([] if self.bias is None else [self.bias])]
+        return not np.isfinite(float(self.total)) and bool(np.isfinite(numbers).all())
 
     def equation(self) -> str:
         """Return ``dot(...) + ... = total``; ``≈`` where a number is rounded for reading."""
@@ -253,6 +260,8 @@ def line(cells: Sequence[Ints], its_sum: Sum) -> str:
     more = where[MOST_SLICES:]
     names = " = ".join(f"y[{index}]" for index in where[:MOST_SLICES])
     text = f"`{names} = {its_sum.equation()}`"
+    if its_sum.overflows:
+        text += f" (the sum leaves {range_in_words(its_sum.dtype)})"
     if more:
         text += f" (and {len(more):,} more such slice{'s' if len(more) > 1 else ''})"
     return text

@@ -25,10 +25,11 @@ from convt_trace.answers.sums import (
     number,
     numbers,
 )
-from convt_trace.engine.arrays import wide
+from convt_trace.engine.arrays import range_in_words, wide
 from convt_trace.engine.case import Case
+from convt_trace.engine.cost import cost_of, torch_refusal
 from convt_trace.engine.layer import Ints, Layer, channel_ranges
-from convt_trace.engine.reference import Verdict, compare, torch_output
+from convt_trace.engine.reference import Verdict, compare
 from convt_trace.engine.text import AXES, axes, by, shortest, times
 from convt_trace.engine.trace import Mac, Macs
 
@@ -160,10 +161,15 @@ def _bias(case: Case, channel: int) -> Any:
 
 def _total(case: Case, macs: Macs, channel: int) -> Any:
     """Return a cell's value in torch's dtype: its last running sum and the bias."""
+    with np.errstate(all="ignore"):
+        return _wide_total(case, macs, channel).astype(case.x.dtype)
+
+
+def _wide_total(case: Case, macs: Macs, channel: int) -> Any:
+    """Return the same before it is stored in torch's dtype."""
     total = macs.after[-1] if len(macs) else wide(case.x[:0]).dtype.type(0)
     with np.errstate(all="ignore"):
-        total = total if case.bias is None else total + wide(case.bias)[channel]
-        return total.astype(case.x.dtype)
+        return total if case.bias is None else total + wide(case.bias)[channel]
 
 
 def _fullest(case: Case) -> Ints:
@@ -221,9 +227,7 @@ def _terms(case: Case) -> tuple[int, int]:
 # -- one cell -----------------------------------------------------------------------------------
 
 
-def cell_answer(
-    case: Case, n: int, c: int, *pos: int, torch_result: np.ndarray | None = None
-) -> str:
+def cell_answer(case: Case, n: int, c: int, *pos: int, verdict: Verdict | None = None) -> str:
     """Return the sum of one output cell, term by term, in Markdown.
 
     Parameters
@@ -233,8 +237,8 @@ def cell_answer(
         Batch item (0 for an unbatched input) and output channel.
     *pos : int
         Output position. One that padding crops, but that is on the canvas, is explained too.
-    torch_result : ndarray, optional
-        `torch_output` of the case, if it is at hand already.
+    verdict : Verdict, optional
+        `convt_trace.compare` of the case, if it is at hand already.
 
     Raises
     ------
@@ -261,7 +265,8 @@ def cell_answer(
     total = _total(case, macs, c)
     facts = [_count(case, macs), _cropped(case, macs)]
     if kept:
-        facts += [_bias_words(case, macs, c), _torch_words(case, cell, total, torch_result)]
+        facts += [_bias_words(case, macs, c), _range_words(case, macs, c, total)]
+        facts.append(_torch_words(case, cell, total, verdict or _compared(case)))
     else:
         facts.append("Padding crops this cell: the sum is computed but is not part of the output.")
     head = f"**`y[{_index(case, cell)}] {_sign(total, case)} {number(total)}`**"
@@ -384,16 +389,42 @@ def _bias_words(case: Case, macs: Macs, c: int) -> str:
     return f"The bias of channel {c}, {bias}, is added once, to the sum {number(macs.after[-1])}."
 
 
-def _torch_words(case: Case, cell: Ints, total: Any, result: np.ndarray | None) -> str:
-    theirs = (torch_output(case) if result is None else result)[_name(case, cell)]
+def _range_words(case: Case, macs: Macs, c: int, total: Any) -> str:
+    """Return why a finite sum is stored as inf, where it is."""
+    if case.x.dtype.kind in "iu" or not np.isinf(total):
+        return ""
+    exact = _wide_total(case, macs, c)
+    if not np.isfinite(exact):
+        return ""
+    return (
+        f"The sum, {number(exact)}, is outside {range_in_words(case.x.dtype)}: it is stored as "
+        f"{number(total)}."
+    )
+
+
+def _compared(case: Case) -> Verdict | str:
+    """Return the verdict, or why torch's result is not computed for so large a case."""
+    return torch_refusal(cost_of(case), case.x.dtype) or compare(case)
+
+
+def _torch_words(case: Case, cell: Ints, total: Any, verdict: Verdict | str) -> str:
+    if isinstance(verdict, str):
+        return verdict
+    place = _name(case, cell)
+    theirs = verdict.torch[place]
     if theirs == total or (theirs != theirs and total != total):
         return f"torch says {number(theirs)}: equal."
+    dtype = case.x.dtype.name
+    if verdict.overflows[place]:
+        return (
+            f"torch says {number(theirs)}: this sum can leave {range_in_words(case.x.dtype)}, on its "
+            "way, and the order of adding decides whether it does."
+        )
     with np.errstate(all="ignore"):
-        apart = abs(float(theirs) - float(total))
-    return (
-        f"torch says {number(theirs)}: {number(apart, 2)} apart, the rounding of {case.x.dtype.name} sums "
-        "taken in another order."
-    )
+        apart = f"torch says {number(theirs)}: {number(abs(float(theirs) - float(total)), 2)} apart"
+    if not verdict.agrees[place]:
+        return f"{apart}, a bug in convt-trace."
+    return f"{apart}, the rounding of {dtype} sums taken in another order."
 
 
 # -- the long answer ----------------------------------------------------------------------------
@@ -418,7 +449,7 @@ def long_answer(case: Case, cell: Ints | None = None, verdict: Verdict | None = 
     (N, C_in, L), and weight of shape (1, 1, 3), and gives y of shape (1, 1, 2), that is
     (N, C_out, L_out).
     """
-    verdict = verdict or compare(case)
+    compared = verdict or _compared(case)
     parts = [
         f"**Shapes.** {_shapes(case)}",
         f"**The weight.** {_weight(case)}",
@@ -428,8 +459,9 @@ def long_answer(case: Case, cell: Ints | None = None, verdict: Verdict | None = 
         f"**The sums.**\n\n{short_answer(case)}",
     ]
     if cell is not None:
-        parts.append(cell_answer(case, *cell, torch_result=verdict.torch))
-    parts.append(f"**torch.** {_result(verdict)}")
+        at_hand = compared if isinstance(compared, Verdict) else None
+        parts.append(cell_answer(case, *cell, verdict=at_hand))
+    parts.append(f"**torch.** {_result(compared)}")
     return "\n\n".join(parts)
 
 
@@ -557,7 +589,9 @@ def _flip(case: Case) -> str:
     return f"{why} Here `{numbers(kernel)}` is read as `{numbers(kernel[::-1])}`."
 
 
-def _result(verdict: Verdict) -> str:
+def _result(verdict: Verdict | str) -> str:
+    if isinstance(verdict, str):
+        return verdict[:1].upper() + verdict[1:]
     sentence = str(verdict)
     if verdict.torch.size > 64:
         return f"The trace {sentence}."

@@ -18,6 +18,7 @@ import streamlit as st
 
 from convt_trace.engine.layer import Ints
 from convt_trace.links import settings as rules
+from convt_trace.links.packed import Unreadable, check_bounds
 from convt_trace.links.settings import PER_AXIS, PRESETS, RECIPES, Fill, Settings, SettingsError
 
 OWN = "own"
@@ -82,8 +83,29 @@ def settings() -> Settings:
         )
         with presets:
             _presets(chosen)
+            affordable = _affordable(chosen)
     st.session_state.settings = chosen
+    return affordable
+
+
+def _affordable(chosen: Settings) -> Settings:
+    """Return settings to draw: the last ones before these, where these are too large for the server."""
+    try:
+        check_bounds(chosen.batch, chosen.layer(), chosen.size)
+    except Unreadable as error:
+        st.error(
+            f"This layer is too large to be drawn: {error}. The picture stays as it was.",
+            icon=":material/warning:",
+        )
+        return drawn()
+    st.session_state.drawn = chosen
     return chosen
+
+
+def drawn() -> Settings:
+    """Return the last settings that were drawn."""
+    last: Settings = st.session_state.get("drawn", rules.QUESTION)
+    return last
 
 
 def preset_of(settings: Settings) -> str:

@@ -77,7 +77,7 @@ def _settled(case: Case) -> Linked:
 
 def to_controls() -> None:
     """Close a case that the controls cannot show, and open their own settings."""
-    settings = st.session_state.settings
+    settings = controls.drawn()
     show(Linked(settings.case(), settings))
 
 

@@ -107,7 +107,21 @@ def scalar_type(dtype: np.dtype) -> str:
 def wide(array: np.ndarray) -> np.ndarray:
     """Return the array, in C order, in the dtype that the trace adds in: int64 for integers, else float64.
 
+    It is the array itself where that is so already.
+
     >>> wide(np.ones(2, dtype=np.float16)).dtype, wide(np.ones(2, dtype=np.int8)).dtype
     (dtype('float64'), dtype('int64'))
     """
-    return array.astype(np.int64 if array.dtype.kind in "iu" else np.float64, order="C")
+    with np.errstate(invalid="ignore"):  # a NaN of any bits is one
+        dtype = np.int64 if array.dtype.kind in "iu" else np.float64
+        return array.astype(dtype, order="C", copy=False)
+
+
+def range_in_words(dtype: np.dtype) -> str:
+    """Return a float dtype's range as a sentence names it.
+
+    >>> range_in_words(np.dtype("float16")), range_in_words(np.dtype("float32"))
+    ("float16's range, which ends at 65,504", "float32's range, which ends at 3.4e+38")
+    """
+    end = float(ml_dtypes.finfo(dtype).max)
+    return f"{dtype.name}'s range, which ends at {f'{end:,.0f}' if end < 1e6 else f'{end:.2g}'}"

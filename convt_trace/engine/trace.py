@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from convt_trace.engine.case import Case  # which makes traces, so it stands above
 
 #: Up to here the output is added up in the trace's own order, to the last bit; a larger layer is
-#: added tap by tap with matrix products (the same MACs; float64 sums may differ in the last bits).
-SEQUENTIAL_MACS = 2**22
+#: added tap by tap with matrix products (the same MACs; float64 sums may differ in the last bits), and
+#: so is one with more weights per output channel, of which each takes a call of numpy.
+SEQUENTIAL_MACS, SEQUENTIAL_WEIGHTS = 2**22, 2**14
 
 #: How many terms of running sums are added at once: they stay in the processor's cache.
 _TERMS_AT_ONCE = 2**16
@@ -331,8 +332,8 @@ class Trace(Sequence[Mac]):
 
     def sums_before(
         self, number: int, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return what canvas cells hold just before a MAC of this trace, and whether any reached them.
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return what canvas cells hold just before a MAC of this trace, and how far they have come.
 
         Parameters
         ----------
@@ -344,24 +345,13 @@ class Trace(Sequence[Mac]):
         Returns
         -------
         held : ndarray, shape (m,)
-        reached : ndarray of bool, shape (m,)
+        reached, finished : ndarray of bool, shape (m,)
+            Whether a cell has had its first MAC of this trace, and its last.
         """
         cells = [np.asarray(place, dtype=np.int64) for place in canvas]
         n, c = np.asarray(n, dtype=np.int64), np.asarray(c, dtype=np.int64)
-        rank = self._last_rank_before(number, n, c, cells)[0]
-        held = self._held(n, c, cells, rank + 1)
-        return held, rank >= 0
-
-    def finished_before(
-        self, number: int, n: ArrayLike, c: ArrayLike, canvas: Sequence[ArrayLike]
-    ) -> np.ndarray:
-        """Tell which canvas cells have had their last MAC before MAC ``number`` of this trace.
-
-        Parameters as in `sums_before`; the result has shape (m,).
-        """
-        cells = [np.asarray(place, dtype=np.int64) for place in canvas]
-        n, c = np.asarray(n, dtype=np.int64), np.asarray(c, dtype=np.int64)
-        return self._last_rank_before(number, n, c, cells)[1]
+        rank, finished = self._last_rank_before(number, n, c, cells)
+        return self._held(n, c, cells, rank + 1), rank >= 0, finished
 
     # -- results --------------------------------------------------------------------------------
 
@@ -372,20 +362,19 @@ class Trace(Sequence[Mac]):
         ``(N, C_out, *L_out)``, or ``(C_out, *L_out)`` for an unbatched input.
         """
         case, total = self.case, self.output_sums
-        if case.bias is not None:
-            total = total + wide(case.bias).reshape(1, -1, *[1] * self.geometry.layer.dims)
         with np.errstate(over="ignore", invalid="ignore"):
+            if case.bias is not None:
+                total = total + wide(case.bias).reshape(1, -1, *[1] * self.geometry.layer.dims)
             result = total.astype(case.x.dtype)
         return result[0] if case.unbatched else result
 
     @cached_property
     def output_sums(self) -> np.ndarray:
         """The sums that make the output, wide (float64 or int64), without the bias: (N, C_out, *L_out)."""
-        canvas = (
-            add_in_order(self.geometry, self._x, self._weight)
-            if self.macs <= SEQUENTIAL_MACS
-            else add_up(self.geometry, self._x, self._weight)
-        )
+        weights = self.geometry.layer.in_per_group * prod(self.geometry.layer.kernel_size)
+        sequential = self.macs <= SEQUENTIAL_MACS and weights <= SEQUENTIAL_WEIGHTS
+        added = add_in_order if sequential else add_up
+        canvas = added(self.geometry, self._x, self._weight)
         return canvas[(slice(None), slice(None), *(axis.inside for axis in self.geometry.axes))]
 
     # -- inside ---------------------------------------------------------------------------------
@@ -537,6 +526,18 @@ class Trace(Sequence[Mac]):
 
         The rank is -1 where no MAC of the cell is numbered so low.
         """
+        # A cell has as much to look at as it has room for terms.
+        at_once = max(1, _TERMS_AT_ONCE // (self._slots * len(self.picked.in_local)))
+        parts = [
+            self._last_ranks(number, n[some], c[some], [cell[some] for cell in cells])
+            for some in (slice(at, at + at_once) for at in range(0, max(len(n), 1), at_once))
+        ]
+        last, finished = zip(*parts)
+        return np.concatenate(last), np.concatenate(finished)
+
+    def _last_ranks(
+        self, number: int, n: np.ndarray, c: np.ndarray, cells: list[np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
         layer, picked = self.geometry.layer, self.picked
         group, out_local = np.divmod(c, layer.out_per_group)
         i, k, there = _pairs_of(self.geometry.axes, cells)

@@ -14,6 +14,8 @@ from convt_trace.engine.trace import Trace
 #: How many channels of a group, and groups, are shown by default, by spatial dimensions.
 CHANNELS = {1: 8, 2: 4, 3: 2}
 GROUPS = {1: 4, 2: 4, 3: 2}
+#: Positions of an axis that one panel shows; a longer axis is shown around what is in work.
+POSITIONS = {1: 128, 2: 128, 3: 32}
 
 
 #: The tensors whose cells can be selected.
@@ -139,13 +141,13 @@ def edges(count: int, room: int) -> Ints:
 
 
 def chosen(case: Case, view: View) -> View:
-    """Return the view with every choice made, and without channels that do not exist."""
+    """Return the view with every choice made; what does not exist or has no room is left out."""
     layer = case.layer
     dims = layer.dims
 
     def valid(picks: Ints | None, count: int, room: int) -> Ints:
         inside = tuple(sorted({pick for pick in picks or () if 0 <= pick < count}))
-        return inside or edges(count, room)
+        return inside[:room] or edges(count, room)
 
     return View(
         order=view.order,

@@ -205,7 +205,7 @@ def _case(data: dict[str, Any]) -> Case:
         weight_shape[0], weight_shape[1] * groups, weight_shape[2:], **along, groups=groups
     )
     batch = x_shape[0] if len(x_shape) == dims + 2 else None
-    check_bounds(batch, layer, x_shape[-dims:], dtype)
+    check_bounds(batch, layer, x_shape[-dims:])
     return Case.of(
         _numbers(data, "x", x_shape, dtype),
         _numbers(data, "weight", weight_shape, dtype),

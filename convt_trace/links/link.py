@@ -19,6 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 
 from convt_trace.engine.case import Case
+from convt_trace.engine.cost import LARGEST
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import (
     DEFAULTS,
@@ -31,7 +32,15 @@ from convt_trace.engine.layer import (
 from convt_trace.engine.orders import ORDERS
 from convt_trace.engine.view import Cell, Moment, View
 from convt_trace.links import settings as rules
-from convt_trace.links.packed import DTYPES, LARGEST_TENSOR, Unreadable, check_bounds, pack, unpack
+from convt_trace.links.packed import (
+    DTYPES,
+    TooLong,
+    Unreadable,
+    check_bounds,
+    pack,
+    same_bits,
+    unpack,
+)
 from convt_trace.links.settings import MOST_TYPED, QUESTION, RECIPES, Fill, Settings
 
 VERSION = 1
@@ -217,7 +226,7 @@ def _layer(layer: Layer, batch: int | None, size: Ints, dtype: str) -> dict[str,
 
 def _of_settings(settings: Settings) -> dict[str, str]:
     layer = settings.layer()
-    _check_openable(settings.batch, layer, settings.size, DTYPES["float32"])
+    _check_openable(settings.batch, layer, settings.size)
     tensors = {"x": _written(settings.x), "weight": _written(settings.weight)}
     if settings.bias:
         tensors["offset"] = _written(settings.offset)
@@ -240,7 +249,7 @@ def _check_readable(name: str, text: str) -> None:
 def _of_case(case: Case) -> dict[str, str]:
     geometry = case.geometry
     batch = None if case.unbatched else geometry.batch
-    _check_openable(batch, case.layer, geometry.input_size, case.x.dtype)
+    _check_openable(batch, case.layer, geometry.input_size)
     return {
         **_layer(case.layer, batch, geometry.input_size, case.x.dtype.name),
         "bias": "no" if case.bias is None else "yes",
@@ -250,9 +259,9 @@ def _of_case(case: Case) -> dict[str, str]:
     }
 
 
-def _check_openable(batch: int | None, layer: Layer, size: Ints, dtype: np.dtype) -> None:
+def _check_openable(batch: int | None, layer: Layer, size: Ints) -> None:
     try:
-        check_bounds(batch, layer, size, dtype)
+        check_bounds(batch, layer, size)
     except Unreadable as error:
         raise LinkError(f"This case is too large for a link: {error}.") from None
 
@@ -279,40 +288,47 @@ def _same(a: Sequence[float], b: Sequence[float]) -> bool:
 
 def _tensor(tensor: np.ndarray) -> str:
     """Return a tensor as a recipe that gives the same bits, if one is found, or packed."""
-    if tensor.size > LONGEST * 1024:  # deflate makes nothing shorter than a thousandth
+    written = next((_written(fill) for fill in _guesses(tensor) if _is(fill, tensor)), None)
+    if written is not None and len(written) <= _READABLE:
+        return written
+    try:
+        packed = f"raw:{pack(tensor, LONGEST)}"
+    except TooLong:
         raise LinkError(
-            f"This case holds {tensor.size:,} numbers, too many for a link. "
-            "Save it as a file instead."
-        )
-    packed = f"raw:{pack(tensor)}"
-    for fill in _guesses(tensor):
-        written = _written(fill)
-        if len(written) <= max(len(packed), _READABLE) and _is(fill, tensor):
-            return written
-    return packed
+            f"This case holds {tensor.size:,} numbers, which take more than the {LONGEST:,} "
+            "characters of a link. Save it as a file instead."
+        ) from None
+    return packed if written is None or len(written) > len(packed) else written
 
 
 def _guesses(tensor: np.ndarray) -> Iterator[Fill]:
-    yield from map(Fill, ("ones", "counting", "impulse"))
-    period = _period(tensor.reshape(-1))
+    """Yield recipes that begin as a tensor does: working out a large one to the end is dear."""
+    flat = tensor.reshape(-1)
+    for fill in map(Fill, ("ones", "counting")):
+        if same_bits(_filled(fill, flat[:_READABLE].shape, tensor.dtype), flat[:_READABLE]):
+            yield fill
+    if np.count_nonzero(flat) == 1:
+        yield Fill("impulse")
+    period = _period(flat)
     if period:
         with np.errstate(all="ignore"):
-            yield Fill("numbers", tuple(map(float, tensor.reshape(-1)[:period])))
-    if tensor.ndim > 2:
+            yield Fill("numbers", tuple(map(float, flat[:period])))
+    if tensor.ndim > 2 and _is(Fill("bilinear"), tensor[:1, :1]):
         yield Fill("bilinear")
 
 
 def _period(flat: np.ndarray) -> int:
     """Return after how many numbers a tensor repeats itself; 0 if none or too many."""
     bits = flat.view(f"u{flat.dtype.itemsize}")
+    first = bits[: 64 * _READABLE]
     for period in range(1, min(len(bits), _READABLE) + 1):
-        if np.array_equal(bits[period:], bits[:-period]):
+        if all(np.array_equal(some[period:], some[:-period]) for some in (first, bits)):
             return period
     return 0
 
 
 def _is(fill: Fill, tensor: np.ndarray) -> bool:
-    return _filled(fill, tensor.shape, tensor.dtype).tobytes() == tensor.tobytes()
+    return same_bits(_filled(fill, tensor.shape, tensor.dtype), tensor)
 
 
 def _filled(fill: Fill, shape: Ints, dtype: np.dtype) -> np.ndarray:
@@ -510,7 +526,7 @@ class _Layer:
         self.reader = reader
         likely = f"{self._longest_list}d"
         self.dims = int(reader.choice("dims", ["1d", "2d", "3d"], likely)[0])
-        many = LARGEST_TENSOR
+        many = LARGEST["cells"]
         self.batch = reader.no_or_whole("batch", many, 1)
         self.in_channels = reader.whole("in_channels", 1, many, QUESTION.in_channels)
         self.out_channels = reader.whole("out_channels", 1, many, QUESTION.out_channels)
@@ -536,7 +552,7 @@ class _Layer:
     def read(self) -> tuple[Case, Settings | None]:
         try:
             layer = self._layer()
-            check_bounds(self.batch, layer, self.along["size"], self.dtype)
+            check_bounds(self.batch, layer, self.along["size"])
             return self._read(layer)
         except (LayerError, Unreadable) as error:
             end = "" if str(error).endswith(".") else "."
@@ -592,7 +608,7 @@ class _Layer:
         fills = {name: self._fill(name) for name in ("x", "weight", "offset")}
         settings = rules.settable(self._settings(fills))
         try:
-            check_bounds(settings.batch, settings.layer(), settings.size, DTYPES["float32"])
+            check_bounds(settings.batch, settings.layer(), settings.size)
         except Unreadable:
             settings = QUESTION
         with np.errstate(all="ignore"):

@@ -9,22 +9,15 @@ import base64
 import binascii
 import re
 import zlib
-from math import prod
 
 import ml_dtypes
 import numpy as np
 
+from convt_trace.engine.cost import Cost, refusal
 from convt_trace.engine.layer import Ints, Layer
 
 #: Numbers in a tensor that is sent number by number.
 LARGEST_PACKED = 2**22
-#: Numbers in any tensor of a case, its output before the crop included.
-LARGEST_TENSOR = 2**24
-#: MACs of a layer; float32, and other dtypes, for which torch's kernels are slower.
-LARGEST_MACS = 2**31
-LARGEST_MACS_OTHERWISE = 2**28
-#: (input position, tap) pairs along one axis.
-LARGEST_AXIS = 2**20
 
 #: What a case's numbers may be.
 DTYPES: dict[str, np.dtype] = {
@@ -42,16 +35,34 @@ DTYPES: dict[str, np.dtype] = {
 _STORES = ("int8", "int16", "bfloat16", "float16", "int32", "float32")
 
 
+#: Numbers, and bytes, that are tried first, before all of a large tensor is worked on.
+_FIRST, _AT_ONCE = 2**12, 2**16
+
+
 class Unreadable(ValueError):
     """What a link or a file holds cannot be read; the message says what is wrong in a sentence."""
 
 
-def pack(array: np.ndarray) -> str:
+class TooLong(ValueError):
+    """Packed numbers would take more characters than there is room for."""
+
+
+def pack(array: np.ndarray, longest: int | None = None) -> str:
     """Return an array's numbers, bit for bit, as text that `unpack` reads.
 
     The text is ``store.method.data``: the dtype that the numbers are stored as (a shorter one where
     not a bit is lost), ``s`` for plain, ``z`` for deflated or ``t`` for deflated byte by byte
     (first all lowest bytes, ...), and base64url of a checksum and the bytes.
+
+    Parameters
+    ----------
+    array : ndarray
+    longest : int, optional
+        Characters that there is room for: packing stops where they are used up.
+
+    Raises
+    ------
+    TooLong
 
     Examples
     --------
@@ -62,13 +73,17 @@ def pack(array: np.ndarray) -> str:
     """
     flat = np.ascontiguousarray(array).reshape(-1)
     store = _shortest_store(flat)
-    raw = _to_bytes(flat.astype(DTYPES[store]))
+    raw = _to_bytes(flat.astype(DTYPES[store], copy=False))
     size = DTYPES[store].itemsize
-    ways = {"s": raw, "z": _deflate(raw)}
+    most = len(raw) if longest is None else longest * 3 // 4
+    ways = {"s": raw, "z": _deflate(raw, most)}
     if size > 1:
-        ways["t"] = _deflate(np.frombuffer(raw, np.uint8).reshape(-1, size).T.tobytes())
-    method = min(ways, key=lambda way: len(ways[way]))
-    data = _check(store, raw) + ways[method]
+        ways["t"] = _deflate(np.frombuffer(raw, np.uint8).reshape(-1, size).T.tobytes(), most)
+    fitting = {way: data for way, data in ways.items() if data is not None and len(data) <= most}
+    if not fitting:
+        raise TooLong(f"{flat.size:,} numbers take more than {longest:,} characters")
+    method = min(fitting, key=lambda way: len(fitting[way]))
+    data = _check(store, raw) + fitting[method]
     return f"{store}.{method}.{base64.urlsafe_b64encode(data).decode().rstrip('=')}"
 
 
@@ -113,33 +128,48 @@ def _shortest_store(flat: np.ndarray) -> str:
     with np.errstate(all="ignore"):
         for store in _STORES:
             dtype = DTYPES[store]
-            if dtype.itemsize < own.itemsize and _same_bits(flat.astype(dtype).astype(own), flat):
+            if dtype.itemsize < own.itemsize and all(
+                same_bits(some.astype(dtype).astype(own), some) for some in (flat[:_FIRST], flat)
+            ):
                 return store
     return own.name
 
 
-def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    return a.tobytes() == b.tobytes()
+def same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Tell whether two arrays of one dtype are equal bit by bit: NaNs and -0.0 too.
+
+    >>> same_bits(np.array([np.nan]), np.array([np.nan])), same_bits(np.array([0.0]), -np.zeros(1))
+    (True, False)
+    """
+    bits = f"u{a.dtype.itemsize}"
+    return np.array_equal(np.ascontiguousarray(a).view(bits), np.ascontiguousarray(b).view(bits))
 
 
 def _to_bytes(flat: np.ndarray) -> bytes:
     """Return the numbers little-endian, whatever the machine."""
     size = flat.dtype.itemsize
-    return flat.view(f"u{size}").astype(f"<u{size}").tobytes()
+    return flat.view(f"u{size}").astype(f"<u{size}", copy=False).tobytes()
 
 
 def _from_bytes(raw: bytes, dtype: np.dtype) -> np.ndarray:
     size = dtype.itemsize
-    return np.frombuffer(raw, f"<u{size}").astype(f"u{size}").view(dtype)
+    return np.frombuffer(raw, f"<u{size}").astype(f"u{size}", copy=False).view(dtype)
 
 
 def _check(store: str, raw: bytes) -> bytes:
     return zlib.crc32(raw, zlib.crc32(store.encode())).to_bytes(4, "little")
 
 
-def _deflate(raw: bytes) -> bytes:
+def _deflate(raw: bytes, most: int) -> bytes | None:
+    """Return the bytes deflated; None as soon as they are more than ``most``."""
     deflater = zlib.compressobj(9, wbits=-15)
-    return deflater.compress(raw) + deflater.flush()
+    parts, length = [], 0
+    for start in range(0, len(raw), _AT_ONCE):
+        parts.append(deflater.compress(raw[start : start + _AT_ONCE]))
+        length += len(parts[-1])
+        if length > most:
+            return None
+    return b"".join([*parts, deflater.flush()])
 
 
 def _inflate(data: bytes, most: int) -> bytes:
@@ -165,7 +195,7 @@ def _from_base64(text: str) -> bytes:
     return data
 
 
-def check_bounds(batch: int | None, layer: Layer, size: Ints, dtype: np.dtype) -> None:
+def check_bounds(batch: int | None, layer: Layer, size: Ints) -> None:
     """Refuse a case that is too large to be opened for a stranger, before anything of it is made.
 
     Raises
@@ -175,31 +205,12 @@ def check_bounds(batch: int | None, layer: Layer, size: Ints, dtype: np.dtype) -
     Examples
     --------
     >>> layer = Layer.of(1, 1, 3, stride=2**15, dims=2)
-    >>> check_bounds(1, layer, (32, 32), np.dtype("float32"))
+    >>> check_bounds(1, layer, (32, 32))
     Traceback (most recent call last):
         ...
-    convt_trace.links.packed.Unreadable: the output before its crop would have 1,031,871,987,721 numbers;
-    at most 16,777,216 are opened
+    convt_trace.links.packed.Unreadable: it has 1,031,871,987,721 output cells before the crop; at most
+    16,777,216 are opened
     """
-    items = batch or 1  # an empty batch still has axes
-    canvas = [out + 2 * crop for out, crop in zip(layer.output_size(size), layer.padding)]
-    counts = {
-        "x": items * layer.in_channels * prod(size),
-        "the weight": prod(layer.weight_shape),
-        "the output before its crop": items * layer.out_channels * prod(canvas),
-    }
-    for name, count in counts.items():
-        if count > LARGEST_TENSOR:
-            raise Unreadable(
-                f"{name} would have {count:,} numbers; at most {LARGEST_TENSOR:,} are opened"
-            )
-    macs = counts["x"] * layer.out_per_group * prod(layer.kernel_size)
-    most = LARGEST_MACS if dtype == np.float32 else LARGEST_MACS_OTHERWISE
-    if macs > most:
-        raise Unreadable(
-            f"the layer takes {macs:,} MACs; at most {most:,} in {dtype.name} are opened"
-        )
-    if max(length * taps for length, taps in zip(size, layer.kernel_size)) > LARGEST_AXIS:
-        raise Unreadable(
-            f"input and kernel are too long: length * kernel_size may be {LARGEST_AXIS:,} per axis"
-        )
+    too_large = refusal(Cost.of(batch, layer, size))
+    if too_large:
+        raise Unreadable(too_large)

@@ -154,12 +154,18 @@ export class Picture {
       const { values } = sheet.panel;
       const ofCell = {
         output: (cell) => this.#held(cell),
-        torch: (cell) => (predict.hides(this.scene.outputCell[cell]) ? HIDDEN : values[cell]),
+        torch: (cell) =>
+          predict.hides(this.scene.outputCell[cell]) ? HIDDEN : this.#torchs(values[cell]),
       }[sheet.panel.name];
       sheet.writeAll(ofCell ?? ((cell) => values[cell]));
       sheet.paint();
     }
     this.#tick();
+  }
+
+  /** A number of torch's; null where torch's result is not computed. */
+  #torchs(value) {
+    return this.scene.verdict.kind === "none" ? null : value;
   }
 
   /** What an output cell shows at the player's step. */

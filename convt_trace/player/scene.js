@@ -331,8 +331,9 @@ export class Scene {
     const cropped = torchCell < 0;
     const [ours, theirs] = [this.output.values[cell], this.torch.values[torchCell]];
     const agrees = !cropped && this.columns.agrees[torchCell] === 1;
+    const alone = cropped || this.verdict.kind === "none"; // torch has no number beside it
     const [total, torch] =
-      cropped || agrees ? [number(ours), cropped ? null : number(theirs)] : toldApart(ours, theirs);
+      alone || agrees ? [number(ours), alone ? null : number(theirs)] : toldApart(ours, theirs);
     return {
       name: this.output.cellName(cell),
       terms,

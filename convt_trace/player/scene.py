@@ -18,17 +18,16 @@ import numpy as np
 
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
+from convt_trace.engine.cost import cost_of, torch_refusal
 from convt_trace.engine.layer import Axis, Ints
 from convt_trace.engine.memory import Cache
 from convt_trace.engine.orders import units_of
 from convt_trace.engine.reference import Verdict, compare
 from convt_trace.engine.trace import Macs
-from convt_trace.engine.view import Moment, View, chosen, picked_trace
+from convt_trace.engine.view import POSITIONS, Moment, View, chosen, picked_trace
 
 #: MACs in a window; at 37 bytes each a full window is 150 kB.
 WINDOW = 4096
-#: Positions of an axis that one panel shows; a longer axis is shown around the window.
-POSITIONS = 128
 #: Marks on the scrubber; more would be a smear.
 MARKS = 64
 
@@ -254,7 +253,8 @@ class _Builder:
         self.geometry, self.layer = case.geometry, case.layer
         self.trace = picked_trace(case, view)
         self.pick = self.trace.picked
-        self.verdict = _verdict(case)
+        self.without_torch = torch_refusal(cost_of(case), case.x.dtype)
+        self.verdict = None if self.without_torch else _verdict(case)
         self.start, self.macs, self.axes = self._window(number)
 
     # -- the window -----------------------------------------------------------------------------
@@ -262,48 +262,50 @@ class _Builder:
     def _window(self, number: int) -> tuple[int, Macs, list[AxisView]]:
         """Return the window that holds MAC ``number``: where it starts, its MACs, its axes.
 
-        A window ends early where the next MAC would leave the positions on screen.
+        A window ends early where the next MAC would leave the positions on screen. Where that is, is
+        told by places alone: sums are worked out for the one window that is asked for.
         """
         number = min(max(number, 0), max(len(self.trace) - 1, 0))
         start = number - number % WINDOW
+        stop = min(start + WINDOW, len(self.trace))
+        index = self.trace.numbering.decode(np.arange(start, stop))
+        places = [
+            (i, i * axis.stride + k * axis.dilation)
+            for axis, i, k in zip(self.geometry.axes, index.i, index.k)
+        ]
+        begin = 0
         while True:
-            macs = self.trace[start : min(start + WINDOW, len(self.trace))]
-            axes = self._axes_around(macs)
-            inside = self._on_screen(macs, axes)
-            if inside.all():
-                return start, macs, axes
-            stop = start + int(np.argmin(inside))
-            if number < stop:
-                return start, self.trace[start:stop], axes
-            start = stop
+            ranges = [
+                self._around(axis, i[begin:], c[begin:])
+                for axis, (i, c) in zip(self.geometry.axes, places)
+            ]
+            inside = np.ones(stop - start - begin, dtype=bool)
+            for (i, c), (inputs, canvas) in zip(places, ranges):
+                inside &= _within(i[begin:], inputs) & _within(c[begin:], canvas)
+            end = stop - start if inside.all() else begin + int(np.argmin(inside))
+            if number < start + end or end == stop - start:
+                break
+            begin = end
+        macs = self.trace[start + begin : start + end]
+        views = [
+            AxisView(axis, self.view.order, *ranges)
+            for axis, ranges in zip(self.geometry.axes, ranges)
+        ]
+        return start + begin, macs, views
 
-    def _axes_around(self, macs: Macs) -> list[AxisView]:
-        views = []
-        for place, axis in enumerate(self.geometry.axes):
-            first_i, first_o = (
-                (int(macs.i[0, place]), int(macs.o[0, place])) if len(macs) else (0, 0)
-            )
-            inputs = _around(first_i, axis.length)
-            canvas = _around(first_o + axis.padding, axis.canvas)
-            if axis.canvas > POSITIONS and self.view.order == "gather":
-                reach = (canvas.start - axis.dilation * (axis.taps - 1)) // axis.stride
-                inputs = range(max(0, reach), min(axis.length, canvas.stop // axis.stride + 1))
-            elif axis.canvas > POSITIONS:
-                stamp = _around(first_i * axis.stride, axis.canvas)
-                # A kernel that reaches further than the screen is shown from its tap in work.
-                canvas = stamp if first_o + axis.padding in stamp else canvas
-            views.append(AxisView(axis, self.view.order, inputs, canvas))
-        return views
-
-    def _on_screen(self, macs: Macs, axes: list[AxisView]) -> np.ndarray:
-        inside = np.ones(len(macs), dtype=bool)
-        for place, (axis, view) in enumerate(zip(self.geometry.axes, axes)):
-            c = macs.o[:, place] + axis.padding
-            inside &= (c >= view.canvas_range.start) & (c < view.canvas_range.stop)
-            inside &= (macs.i[:, place] >= view.input_range.start) & (
-                macs.i[:, place] < view.input_range.stop
-            )
-        return inside
+    def _around(self, axis: Axis, i: np.ndarray, c: np.ndarray) -> tuple[range, range]:
+        """Return the input and canvas positions on screen for MACs at these, the first above all."""
+        most = POSITIONS[self.layer.dims]
+        first_i, first_c = (int(i[0]), int(c[0])) if len(i) else (0, axis.padding)
+        inputs, canvas = _around(first_i, axis.length, most), _around(first_c, axis.canvas, most)
+        if axis.canvas > most and self.view.order == "gather":
+            reach = (canvas.start - axis.dilation * (axis.taps - 1)) // axis.stride
+            inputs = range(max(0, reach), min(axis.length, canvas.stop // axis.stride + 1))
+        elif axis.canvas > most:
+            stamp = _around(first_i * axis.stride, axis.canvas, most)
+            # A kernel that reaches further than the screen is shown from its tap in work.
+            canvas = stamp if first_c in stamp else canvas
+        return inputs, canvas
 
     # -- panels ---------------------------------------------------------------------------------
 
@@ -429,7 +431,7 @@ class _Builder:
         return Panel(
             name=name,
             title=title,
-            shape=_shape(self.verdict.torch.shape),
+            shape=_shape(self.geometry.output_shape[self.case.unbatched :]),
             channels=tuple(
                 {
                     "index": self._index(channel),
@@ -450,6 +452,9 @@ class _Builder:
 
     @cached_property
     def _torch(self) -> Panel:
+        if self.verdict is None:
+            blank = np.zeros_like(self._finished[self._kept_cells])
+            return self._out_panel("torch", "torch's output, not computed", blank, 1.0)
         return self._out_panel(
             "torch", "torch's output", wide(self._of_torch(self.verdict.torch)), self._output_limit
         )
@@ -526,11 +531,10 @@ class _Builder:
         for axis, cell in zip(self.geometry.axes, canvas):
             unreachable |= axis.count[cell] == 0
         if self.start:
-            values, reached = self.trace.sums_before(self.start, n, channel, canvas)
-            done = unreachable
+            values, reached, done = self.trace.sums_before(self.start, n, channel, canvas)
             # Without its last input channel no sum is ever finished on screen.
-            if self.pick.in_local[-1] == self.layer.in_per_group - 1:
-                done = done | self.trace.finished_before(self.start, n, channel, canvas)
+            last_shown = self.pick.in_local[-1] == self.layer.in_per_group - 1
+            done = unreachable | done if last_shown else unreachable
         else:
             values, reached, done = np.zeros_like(self._finished), unreachable, unreachable
         return {
@@ -577,7 +581,9 @@ class _Builder:
             ],
             "all_terms": self._shows_every_term(),
             "terms": layer.in_per_group,
-            "verdict": {"kind": self.verdict.kind, "text": str(self.verdict)},
+            "verdict": {"kind": self.verdict.kind, "text": str(self.verdict)}
+            if self.verdict is not None
+            else {"kind": "none", "text": self.without_torch},
             "dtype": self.case.x.dtype.name,
         }
 
@@ -624,7 +630,9 @@ class _Builder:
     def buffers(self) -> dict[str, np.ndarray]:
         return {
             **{f"values.{panel.name}": panel.values for panel in self.panels},
-            "agrees": self._of_torch(self.verdict.agrees).astype(np.uint8),
+            "agrees": self._of_torch(self.verdict.agrees).astype(np.uint8)
+            if self.verdict is not None
+            else np.zeros(self._torch.values.size, np.uint8),
             **self.columns,
             **self.held,
         }
@@ -732,12 +740,16 @@ def _verdict(case: Case) -> Verdict:
     return _verdicts.get(case.digest, lambda: compare(case))
 
 
-def _around(first: int, size: int) -> range:
+def _around(first: int, size: int, most: int) -> range:
     """Return the positions to show of an axis, with a few before the first one that matters."""
-    if size <= POSITIONS:
+    if size <= most:
         return range(size)
-    start = min(max(0, first - POSITIONS // 8), size - POSITIONS)
-    return range(start, start + POSITIONS)
+    start = min(max(0, first - most // 8), size - most)
+    return range(start, start + most)
+
+
+def _within(places: np.ndarray, shown: range) -> np.ndarray:
+    return (places >= shown.start) & (places < shown.stop)
 
 
 def _cells(panel: Panel, channel: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
@@ -756,8 +768,9 @@ def _grid(*places: Sequence[int | None]) -> Any:
 
 def _limit(values: np.ndarray) -> float:
     """Return the largest finite magnitude, 1 where there is none: the end of a colour scale."""
-    finite = np.abs(values[np.isfinite(values)]) if values.size else values
-    return float(finite.max()) or 1.0 if finite.size else 1.0
+    finite = np.isfinite(values)
+    ends = [function(values, where=finite, initial=0) for function in (np.min, np.max)]
+    return max(-float(ends[0]), float(ends[1])) or 1.0
 
 
 def _plain(value: Any) -> int | float | str:

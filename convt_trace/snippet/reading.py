@@ -8,6 +8,7 @@ from functools import cached_property
 from math import prod
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from convt_trace.engine.arrays import wide
@@ -103,7 +104,7 @@ class Call:
 
     @cached_property
     def verdict(self) -> str:
-        """How our own sums compare with torch's output: "equal", "rounding" or "different"."""
+        """How our own sums compare with torch's output: "equal", "rounding", "overflow" or "different"."""
         if self.transposed:
             from convt_trace.engine.reference import compare
 
@@ -351,9 +352,16 @@ def _plain_verdict(call: Call) -> str:
             call.output.dtype.name, 7
         )
         unit = min((prod(call.weight.shape[1:]) + 1) * eps / 2, 0.5)
-        close = np.abs(ours - theirs) <= magnitude * (unit / (1 - unit) + 2 * eps) + 1e-37
-        same = close | (ours == theirs) | (np.isnan(ours) & np.isnan(theirs))
-    return "rounding" if same.all() else "different"
+        bound = magnitude * (unit / (1 - unit) + 2 * eps) + 1e-37
+        stored = wide(ours.astype(call.output.dtype))
+        close = np.isfinite(theirs) & (np.abs(ours - theirs) <= bound)
+        same = close | (stored == theirs) | (np.isnan(ours) & np.isnan(theirs))
+        # Whether a sum leaves the range on its way depends on the order of adding.
+        finite = np.isfinite(stored) & np.isfinite(theirs)
+        beyond = ~(magnitude + bound <= float(ml_dtypes.finfo(call.output.dtype).max))
+    if same.all():
+        return "rounding"
+    return "overflow" if (same | (beyond & ~finite)).all() else "different"
 
 
 def _plain_sums(call: Call) -> tuple[np.ndarray, np.ndarray]:

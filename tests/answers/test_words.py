@@ -20,6 +20,7 @@ from convt_trace.answers import advice
 from convt_trace.answers import transposed as words
 from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
 from convt_trace.answers.sums import slices
+from convt_trace.engine import reference
 from convt_trace.links.settings import PRESETS, QUESTION
 
 DCGAN = PRESETS["dcgan"].settings
@@ -196,6 +197,20 @@ def test_a_cropped_cell_is_told_and_a_missing_one_refused():
     assert "Padding crops this cell" in words.cell_answer(QUESTION.case(), 0, 0, -1)
     with pytest.raises(IndexError):
         words.cell_answer(QUESTION.case(), 0, 9, 0)
+
+
+def test_a_sum_that_leaves_the_range_is_told_so(monkeypatch):
+    case = Case.of(np.array([[[300, -300]]], np.float16), np.array([[[300, 300]]], np.float16))
+    end = "float16's range, which ends at 65,504"
+    assert f"`y[0,0,0] = 300*300 = inf` (the sum leaves {end})" in words.short_answer(case)
+    theirs = np.array([[[np.inf, np.nan, -np.inf]]], np.float16)  # as one of torch's kernels has it
+    monkeypatch.setattr(reference, "torch_output", lambda case: theirs)
+    answers = [words.cell_answer(case, 0, 0, o) for o in range(3)]
+    assert all(f"The sum, {s}90000, is outside {end}" in answers[o] for s, o in (("", 0), ("-", 2)))
+    assert "torch says inf: equal" in answers[0] and "torch says -inf: equal" in answers[2]
+    assert f"torch says nan: this sum can leave {end}" in answers[1]
+    assert "1 overflows: torch has 1 nan there" in words.long_answer(case, (0, 0, 1))
+    assert "nan apart" not in "".join(answers)
 
 
 def test_padding_is_told_with_its_border_and_negative_ones():

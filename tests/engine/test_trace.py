@@ -313,8 +313,10 @@ def test_sums_before_are_what_cells_hold_when_a_mac_is_next(
     canvas = [
         [o + p for o in along] for along, p in zip(zip(*positions), drawn.parameters["padding"])
     ]
-    sums, reached = t.sums_before(number, n, c, canvas)
+    later = {(mac.n, mac.out_channel, mac.o) for mac in t[number:]}
+    sums, reached, finished = t.sums_before(number, n, c, canvas)
     assert reached.tolist() == [cell in held for cell in seen]
+    assert finished.tolist() == [cell not in later for cell in seen]
     assert sums.tolist() == [held.get(cell, 0) for cell in seen]
 
 

@@ -66,7 +66,8 @@ class Read:
 @contextmanager
 def small_windows(macs: int, positions: int) -> Iterator[None]:
     """Windows so small that a small layer needs many."""
-    with patch.object(scenes, "WINDOW", macs), patch.object(scenes, "POSITIONS", positions):
+    shown = dict.fromkeys((1, 2, 3), positions)
+    with patch.object(scenes, "WINDOW", macs), patch.object(scenes, "POSITIONS", shown):
         scenes.messages.forget()
         yield
     scenes.messages.forget()
@@ -358,8 +359,8 @@ def test_a_window_begins_with_what_a_replay_from_the_start_holds(
 
 
 def test_a_kernel_wider_than_the_screen_still_ends():
-    case = Case.of(torch.ones(1, 1, 3), torch.ones(1, 1, scenes.POSITIONS + 20))
-    with patch.object(scenes._Builder, "_axes_around", counted(scenes._Builder._axes_around, 100)):
+    case = Case.of(torch.ones(1, 1, 3), torch.ones(1, 1, scenes.POSITIONS[1] + 20))
+    with patch.object(scenes._Builder, "_around", counted(scenes._Builder._around, 100)):
         for order in ORDERS:
             total = sum(read.stop - read.start for read in walk(case, View(order)))
             assert total >= len(case.trace())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -186,6 +187,21 @@ def test_gradients_of_a_convolution_are_transposed_convolutions() -> None:
     odd += "torch.conv1d(x, torch.ones(1, 1, 3), stride=2).sum().backward()\n"
     gradient = read_snippet(odd).calls[1]
     assert gradient.output_padding == (1,) and gradient.output.shape == (1, 1, 6)
+
+
+@pytest.mark.parametrize(
+    "theirs, verdict",
+    [([0], "equal"), ([np.nan], "overflow"), ([-np.inf], "overflow"), ([7000], "different")],
+)
+def test_a_plain_convolution_that_leaves_float16s_range_is_judged_so(theirs, verdict):
+    reading = read_snippet(
+        "import torch\nimport torch.nn.functional as F\n"
+        "x = torch.tensor([[[300., -300.]]]).half()\n"
+        "F.conv1d(x, torch.tensor([[[300., 300.]]]).half())\n"
+    )
+    # torch's kernels add in orders and dtypes of their own: here stands what each may give.
+    call = replace(reading.calls[0], output=np.array([[theirs]], np.float16))
+    assert call.verdict == verdict
 
 
 def test_an_error_keeps_what_was_read_before_it() -> None:
