@@ -9,6 +9,7 @@ scroll. No value is held by a widget alone, so a run that is interrupted loses n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -26,6 +27,8 @@ _OWN_NOTE = (
     "Your own settings; the page's address holds them. The browser's Back button undoes one change. "
     "Choosing an entry above replaces them all."
 )
+#: Channels that are offered as a list.
+MOST_LISTED = 1024
 #: Pixels for a preset's note, the same for all, so that nothing below it moves.
 _NOTE_HEIGHT = 136
 _AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
@@ -291,14 +294,32 @@ def pick_channels(
     """Let channels be picked if not all are shown; None leaves the choice to the scene."""
     if len(shown) == count:
         return None
+    # A million options would be tens of MB to send: beyond the listed ones, a number is typed.
+    listed = range(min(count, MOST_LISTED))
+    beyond = sorted({place for place in (*shown, count - 1) if place not in listed})
     picked = st.multiselect(
-        f"{label} (of {count})",
-        range(count),
+        f"{label} (of {count:,})",
+        [*listed, *beyond],
         key=start(name, list(shown), count),
         max_selections=most,
-        help="Pick the last one too, and the sums finish on screen.",
+        accept_new_options=count > MOST_LISTED,
+        help="Pick the last one too, and the sums finish on screen."
+        + (f" Type a number from {MOST_LISTED:,} on." if count > MOST_LISTED else ""),
     )
-    return tuple(picked) or None
+    places = [_place(one) for one in picked]
+    wrong = [one for one, place in zip(picked, places) if place is None or place >= count]
+    if wrong:
+        st.warning(
+            f"{label}: {str(wrong[0])[:20]!r} is none of them. "
+            f"Type a whole number from 0 to {count - 1:,}."
+        )
+    return tuple(place for place in places if place is not None and place < count) or None
+
+
+def _place(picked: int | str) -> int | None:
+    """Return a channel that was picked or typed; None for what is no number."""
+    text = str(picked).replace(",", "").strip()
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 def edit(tensor: np.ndarray, name: str, done: Callable[[str, Fill], None]) -> None:
