@@ -1,7 +1,7 @@
 """What the app's server sends beside Streamlit's own: player, editor and copy button, compressed.
 
 Streamlit sends its JavaScript as it lies on the disk. That is several megabytes for every new
-browser, and a class opens the link at the same moment. `Frontdoor` compresses each file once, keeps
+browser, and a class opens the link at the same moment. `Compressed` compresses each file once, caches
 the bytes, and tells the browser with the first answer which scripts the page will ask for. The app::
 
     app = st.App(
@@ -53,14 +53,14 @@ PLAYER, EDITOR, COPY_BUTTON = "/player", "/editor", "/copy"
 _PLAYER_FOLDER = Path(__file__).parents[1] / "player"
 _APP_FOLDER = Path(__file__).parent
 
-#: Files under these are compressed once and kept: Streamlit's own, and ours.
+#: Files under these are compressed once and cached: Streamlit's own, and ours.
 _OURS = (f"{PLAYER}/", f"{EDITOR}/", f"{COPY_BUTTON}/")
 _COMPRESSED_PATHS = ("/static/", *_OURS)
 _COMPRESSED_TYPES = frozenset(
     {"text/javascript", "application/javascript", "text/css", "application/json", "image/svg+xml"}
 )
 _SMALLEST = 1000
-_KEPT_BYTES = 32 * 2**20
+_CACHED_BYTES = 32 * 2**20
 
 _Edit = Callable[[int, MutableHeaders], None]
 
@@ -76,7 +76,7 @@ def routes() -> list[BaseRoute]:
 
 def middleware() -> list[Middleware]:
     """Return the middleware for `st.App`; it runs before Streamlit's own."""
-    return [Middleware(AtOnce), Middleware(Frontdoor)]
+    return [Middleware(WithoutDelay), Middleware(Compressed)]
 
 
 @asynccontextmanager
@@ -109,8 +109,8 @@ def settle() -> None:
     """Spare the garbage collector everything imported so far.
 
     Streamlit collects all generations after every script run. With torch loaded each of those holds
-    the interpreter for about 120 ms, mostly to look at modules that never go away. `gc.freeze` takes
-    them out of its sight.
+    the interpreter for about 120 ms, mostly to look at modules that never go away. `gc.freeze` makes
+    it skip them.
     """
     for late in ("pandas", "pyarrow"):  # Streamlit imports them with the first table
         import_module(late)
@@ -139,11 +139,11 @@ class _Files(StaticFiles):
         status_code: int = 200,
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers["Cache-Control"] = "no-cache"  # kept, but asked for whether it is the same
+        response.headers["Cache-Control"] = "no-cache"  # cached, but asked for whether it is the same
         return response
 
 
-class AtOnce:
+class WithoutDelay:
     """ASGI middleware: what is sent leaves at once, however small.
 
     asyncio switches Nagle's algorithm off for sockets that name TCP as their protocol, and Streamlit
@@ -165,7 +165,7 @@ class AtOnce:
         await self._app(scope, receive, send)
 
 
-class Frontdoor:
+class Compressed:
     """ASGI middleware: files go out compressed, documents say which scripts they will need.
 
     Starlette's GZipMiddleware and starlette-compress compress again for every browser, which is
@@ -179,7 +179,7 @@ class Frontdoor:
         self._app = app
         # Read here, not at import: Starlette builds this when the configuration is complete.
         self._base = _base()
-        self._kept, self._lasting = _Kept(), _Kept()
+        self._packed, self._lasting = _SentFiles(), _SentFiles()
         self._under_way: dict[_File, asyncio.Task[bytes]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -249,9 +249,9 @@ class Frontdoor:
 
     async def _compressed(self, file: _File, scope: Scope) -> bytes:
         """Return a file's compressed bytes; browsers that ask at the same time share the work."""
-        kept = self._kept.get(file)
-        if kept is not None:
-            return kept.body
+        cached = self._packed.get(file)
+        if cached is not None:
+            return cached.body
         task = self._under_way.get(file)
         if task is None:
             task = asyncio.create_task(self._compress(file, scope))
@@ -264,7 +264,7 @@ class Frontdoor:
         status, raw, body = await _ask(self._app, scope)
         packed = await run_in_threadpool(compress, file.encoding, body)
         if status == 200 and Headers(raw=raw).get("etag") == file.etag:
-            self._kept.put(file, _Found(Headers(raw=raw), packed))
+            self._packed.put(file, _Found(Headers(raw=raw), packed))
         return packed
 
 
@@ -283,10 +283,10 @@ class _Found(NamedTuple):
     body: bytes
 
 
-class _Kept:
+class _SentFiles:
     """Files as they are sent; the one that was not asked for longest goes first."""
 
-    def __init__(self, limit: int = _KEPT_BYTES) -> None:
+    def __init__(self, limit: int = _CACHED_BYTES) -> None:
         self._files: OrderedDict[_File, _Found] = OrderedDict()
         self._room = limit
 
@@ -357,8 +357,8 @@ def _worth_it(headers: Headers) -> bool:
 
 def _is_lasting(headers: Headers) -> bool:
     """Tell whether a file never changes under its name, as Streamlit says of its own."""
-    size = int(headers.get("content-length", _KEPT_BYTES))
-    return "immutable" in headers.get("cache-control", "") and size < _KEPT_BYTES // 4
+    size = int(headers.get("content-length", _CACHED_BYTES))
+    return "immutable" in headers.get("cache-control", "") and size < _CACHED_BYTES // 4
 
 
 def _weaken(headers: MutableHeaders) -> None:
@@ -373,11 +373,11 @@ def _vary(status: int, headers: MutableHeaders) -> None:
     headers.add_vary_header("Accept-Encoding")
 
 
-# -- the small coin of ASGI -----------------------------------------------------------------------
+# -- requests and answers of ASGI ------------------------------------------------------------------
 
 
 def _editing(send: Send, edit: _Edit) -> Send:
-    """Return a `send` that lets `edit` at the answer's headers."""
+    """Return a `send` that has `edit` change the answer's headers."""
 
     async def edited(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -393,7 +393,7 @@ async def _answer(send: Send, status: int, headers: Headers, body: bytes) -> Non
 
 
 async def _ask(app: ASGIApp, scope: Scope) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Put a request to the app from in here; return the status, headers and body of its answer."""
+    """Send the app a request of our own; return the status, headers and body of its answer."""
     status, headers, body = 0, [], bytearray()
     sent = False
 

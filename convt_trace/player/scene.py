@@ -412,7 +412,7 @@ class _Builder:
 
     @cached_property
     def _finished(self) -> np.ndarray:
-        """The cells on screen as they end: kept ones with bias and in the output's dtype."""
+        """The cells on screen as they end: uncropped ones with bias and in the output's dtype."""
         _, channel, canvas = self._canvas_cells
         bias = self.case.bias
         total = self._sums if bias is None else self._sums + wide(bias)[channel]

@@ -299,14 +299,14 @@ def test_small_answers_and_messages_leave_at_once(client: Client) -> None:
         assert asked.recv(timeout=10) == "1"
 
 
-def test_what_is_kept_is_bounded() -> None:
-    kept = server._Kept(limit=100)
+def test_the_files_that_are_cached_are_bounded() -> None:
+    cached = server._SentFiles(limit=100)
     files = [server._File(f"/{number}.js", "gzip", "etag") for number in range(10)]
     for file in files:
-        kept.put(file, server._Found(Headers(), bytes(30)))
-        kept.get(files[0])
-    kept.put(files[0], server._Found(Headers(), bytes(30)))
-    assert [file for file in files if kept.get(file)] == [files[0], files[8], files[9]]
+        cached.put(file, server._Found(Headers(), bytes(30)))
+        cached.get(files[0])
+    cached.put(files[0], server._Found(Headers(), bytes(30)))
+    assert [file for file in files if cached.get(file)] == [files[0], files[8], files[9]]
 
 
 def test_the_player_is_served_without_its_python(client: Client) -> None:
