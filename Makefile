@@ -14,8 +14,8 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 # Where people edit Python.
 SOURCES := $(wildcard convt_trace app.py pages tests bench scripts)
 # What is type-checked: what people run and import, not the tests.
-TYPED := $(wildcard convt_trace app.py pages/*.py scripts/*.py)
-ALONE := tests/snippet/test_hostile.py tests/browser
+TYPED := $(wildcard convt_trace app.py pages/*.py scripts/*.py bench/*.py)
+ALONE := tests/snippet/test_hostile.py tests/links/test_link_cost.py tests/browser
 JS_TESTS := $(wildcard tests/js/*.js tests/js/*.mjs)
 # Node and npm come with the test requirements; what npm starts has to find the same Node.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --silent
@@ -52,7 +52,8 @@ else
 	$(BIN)/node --test $(JS_TESTS)
 endif
 
-# A process per core. The clocks of the hostile texts, and a browser, want the machine for themselves.
+# A process per core. What has a clock (hostile texts, the cost of links), and a browser, want the machine
+# for themselves.
 PARALLEL := $(PY) -m pytest -n 2 $(addprefix --ignore=,$(ALONE))
 
 # Fewer random examples than `make test` tries.

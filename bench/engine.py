@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import convt_trace
-from convt_trace import Macs, Trace
+from convt_trace import Case, Macs, Trace
 from convt_trace.engine.layer import Layer
 
 #: A full-column read takes at most this many times writing its bytes, and is meant to take so many.
@@ -64,7 +64,7 @@ def opened(layer: Layer, shape: tuple[int, ...], order: str) -> Trace:
     batch, *size = shape
     x = random.normal(size=(batch, layer.in_channels, *size)).astype(np.float32)
     weight = random.normal(size=layer.weight_shape).astype(np.float32)
-    return convt_trace.trace(x, weight, order=order, **layer.arguments())
+    return Trace(Case(layer, x, weight), order)
 
 
 # -- the plain loop -----------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def plain_loop(t: Trace) -> list[list[Any]]:
     (sy, sx), (py, px), (dy, dx) = parameters.stride, parameters.padding, parameters.dilation
     (height, width), (taps_y, taps_x) = t.geometry.input_size, parameters.kernel_size
     out_height, out_width = t.geometry.output_size
-    x, weight = t.x.tolist(), t.weight.tolist()
+    x, weight = t.case.x.tolist(), t.case.weight.tolist()
     taps = list(product(range(taps_y), range(taps_x)))
     columns: list[list[Any]] = [[] for _ in fields(convt_trace.Mac)]
     sums: defaultdict[tuple[int, ...], float] = defaultdict(float)

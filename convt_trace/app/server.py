@@ -139,7 +139,9 @@ class _Files(StaticFiles):
         status_code: int = 200,
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        response.headers["Cache-Control"] = "no-cache"  # cached, but asked for whether it is the same
+        response.headers["Cache-Control"] = (
+            "no-cache"  # cached, but asked for whether it is the same
+        )
         return response
 
 

@@ -112,13 +112,13 @@ LARGEST = {
     "macs": 2**31,
     "pairs": 2**20,
     "screen": 2**20,
-    "terms": 2**26,
+    "terms": 2**25,
 }
 #: What torch's result may cost, beside which stands the whole output of the trace: for a larger case
 #: the picture has no torch in it.
 LARGEST_TORCH = {"numbers": 2**23, "cells": 2**22, "columns": 2**23, "calls": 2**17}
-#: MACs of the same. torch multiplies integers one by one.
-LARGEST_TORCH_MACS = {"f": 2**30, "i": 2**24}
+#: MACs of the same, by the kind of the numbers.
+LARGEST_TORCH_MACS = {"floats": 2**30, "16-bit floats": 2**27, "integers": 2**24}
 
 _NAMES = {
     "numbers": "numbers in its input and weight",
@@ -152,7 +152,7 @@ def torch_refusal(cost: Cost, dtype: np.dtype) -> str:
     >>> torch_refusal(cost, np.dtype("float32"))[37:]
     'it takes 16,024,009 output cells before the crop in float32, and the limit is 4,194,304.'
     """
-    macs = LARGEST_TORCH_MACS["i" if dtype.kind in "iu" else "f"]
+    macs = LARGEST_TORCH_MACS[_kind(dtype)]
     for name, most in {**LARGEST_TORCH, "macs": macs}.items():
         count = getattr(cost, name)
         if count > most:
@@ -163,12 +163,18 @@ def torch_refusal(cost: Cost, dtype: np.dtype) -> str:
     return ""
 
 
+def _kind(dtype: np.dtype) -> str:
+    if dtype.kind in "iu":
+        return "integers"  # torch multiplies them one by one
+    return "16-bit floats" if dtype.itemsize == 2 else "floats"
+
+
 def limits() -> str:
     """Return what is opened, and up to where torch's result is computed, in two sentences."""
     opened = ", ".join(f"{most:,} {_NAMES[name]}" for name, most in LARGEST.items())
     torch = ", ".join(f"{most:,} {_NAMES[name]}" for name, most in LARGEST_TORCH.items())
-    floats, integers = LARGEST_TORCH_MACS["f"], LARGEST_TORCH_MACS["i"]
+    macs = ", ".join(f"{most:,} of {kind}" for kind, most in LARGEST_TORCH_MACS.items())
     return (
         f"A layer is opened up to {opened}. torch's result stands beside it up to {torch}, and "
-        f"{floats:,} MACs ({integers:,} of integers)."
+        f"MACs: {macs}."
     )

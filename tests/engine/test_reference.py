@@ -164,6 +164,12 @@ def test_cancellation_is_rounding_not_a_bug():
     assert compare(tampered(case, (0, 0, 0), 1e4)).kind == "different"
 
 
+def test_a_sum_of_very_many_terms_does_not_end_the_process():
+    x, weight = np.ones((2, 13066, 2), np.float32), np.ones((13066, 2, 59), np.float32)
+    case = Case.of(x, weight, stride=4, output_padding=3)
+    assert compare(case).kind == "equal"
+
+
 # -- torch's own test samples -------------------------------------------------------------------
 
 
