@@ -54,7 +54,8 @@ endif
 
 # A process per core. What has a clock (hostile texts, the cost of links), and a browser, want the machine
 # for themselves.
-PARALLEL := $(PY) -m pytest -n 2 $(addprefix --ignore=,$(ALONE))
+# Nothing of these is tried again: the plugin that does so asks over the network for each test.
+PARALLEL := $(PY) -m pytest -n 2 -p no:rerunfailures $(addprefix --ignore=,$(ALONE))
 
 # Fewer random examples than `make test` tries.
 test-quick: $(VENV)/test.stamp
