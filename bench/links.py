@@ -18,8 +18,8 @@ from link_cost import MEGABYTES, SECONDS, Taken, at_bounds, random_links, take, 
 _WORST = 5
 
 
-def report(what: str, links: list[tuple[str, str]]) -> int:
-    """Open links, print what they took, and return how many took too much."""
+def report(what: str, links: list[tuple[str, str]]) -> None:
+    """Open links and print what they took, and how many took too much."""
     taken = [(take(query), name) for name, query in links]
     print(f"{what}: {len(taken)}, of them above a limit: {sum(map(_above, taken))}")
     seconds, sizes = [one.seconds for one, _ in taken], [one.megabytes for one, _ in taken]
@@ -31,7 +31,6 @@ def report(what: str, links: list[tuple[str, str]]) -> int:
     )
     for one, name in sorted(taken, key=_share)[-_WORST:]:
         print(f"  {one.seconds:5.2f} s {one.megabytes:4.0f} MB {one.wrong} {name[:150]}")
-    return sum(map(_above, taken))
 
 
 def _share(found: tuple[Taken, str]) -> float:
