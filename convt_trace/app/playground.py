@@ -11,7 +11,7 @@ from convt_trace.answers import transposed as words
 from convt_trace.app import address, controls, opened, share, shell
 from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case
-from convt_trace.engine.cost import limits
+from convt_trace.engine.cost import LARGEST, limits
 from convt_trace.engine.memory import Cache
 from convt_trace.engine.reference import compare, plain_conv
 from convt_trace.engine.view import CHANNELS, GROUPS, View, chosen
@@ -106,7 +106,9 @@ def _upload() -> None:
         st.file_uploader(
             "Case file", "json", key=name, on_change=read, label_visibility="collapsed"
         )
-        st.caption(limits())
+        st.caption(
+            f"Up to {LARGEST['numbers']:,} numbers and {LARGEST['macs']:,} MACs.", help=limits()
+        )
 
 
 def _head(what: Case | Settings, case: Case) -> None:

@@ -308,7 +308,8 @@ export class Picture {
 }
 
 /**
- * A curve from the edge of one cell to the edge of another, so that neither number is covered.
+ * A curve from the corner of one cell to the corner of another. It leaves and arrives along the lines
+ * between rows, so that neither their numbers nor those beside them are struck through.
  * @param {number[]} one its middle
  * @param {number[]} other its middle
  * @param {number} from the one's size
@@ -317,8 +318,9 @@ export class Picture {
 function join(one, other, from, to) {
   const [[x1, y1], [x2, y2]] = [one, other];
   const side = Math.abs(x2 - x1) > (from + to) / 2 ? Math.sign(x2 - x1) : 0;
-  const start = [x1 + (side * from) / 2, side ? y1 : y1 + from / 2];
-  const end = [x2 - (side * to) / 2, side ? y2 : y2 - to / 2];
+  const down = y2 > y1 ? 1 : -1;
+  const start = [x1 + (side * from) / 2, y1 + ((side ? down : 1) * from) / 2];
+  const end = [x2 - (side * to) / 2, y2 - ((side && y1 !== y2 ? down : 1) * to) / 2];
   const bend = side * Math.min(60, Math.abs(end[0] - start[0]) / 2);
   return `M${start}C${start[0] + bend} ${start[1]} ${end[0] - bend} ${end[1]} ${end}`;
 }
