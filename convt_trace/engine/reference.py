@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
@@ -386,3 +386,121 @@ def _rounding_bound(case: Case, magnitude: np.ndarray) -> np.ndarray:
     # A sum longer than 1/u terms has no useful bound of this form; 0.5 keeps it finite.
     unit = min(terms * (eps + 2.0**-52) / 2, 0.5)  # torch's sum, and ours in float64
     return magnitude * (unit / (1 - unit) + 2 * eps) + terms * float(info.smallest_normal)
+
+
+#: Multiply-accumulates for which a whole output is computed again; of more, a part.
+_MOST_CHECKED = 2**27
+
+
+def is_output(
+    op: str,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    output: np.ndarray,
+    parameters: Mapping[str, Any],
+) -> bool:
+    """Tell whether an output can be torch's, of a convolution whose numbers come from a stranger.
+
+    It is computed again in float64 (int64) and has to agree within the rounding of its own dtype. Of
+    a convolution of more than 2**27 multiply-accumulates that is done for output channels and batch
+    items chosen at random each time, so that nobody can know which.
+
+    Parameters
+    ----------
+    op : str
+        "conv1d" ... "conv_transpose3d".
+    x, weight, bias, output : ndarray
+        As torch's function takes and gives them, of one dtype.
+    parameters : mapping
+        The function's other arguments.
+
+    Examples
+    --------
+    >>> x, weight = np.float32([[[2, 1, 1, 3]]]), np.float32([[[1, 1, 5]]])
+    >>> given = dict(stride=(1,), padding=(2,), output_padding=(0,), groups=1, dilation=(1,))
+    >>> is_output("conv_transpose1d", x, weight, None, np.float32([[[12, 9]]]), given)
+    True
+    >>> is_output("conv_transpose1d", x, weight, None, np.float32([[[12, 8]]]), given)
+    False
+    """
+    held = [one for one in (x, weight, bias, output) if one is not None]
+    if len({one.dtype for one in held}) != 1:
+        return False
+    try:
+        # An unbatched call is one of a single item.
+        single = x.ndim == weight.ndim - 1
+        x, output = (x[None], output[None]) if single else (x, output)
+        return _agrees(op, *_part(op, x, weight, bias, output, parameters["groups"]), parameters)
+    except (RuntimeError, ValueError, IndexError, ZeroDivisionError, OverflowError, MemoryError):
+        return False
+
+
+def _part(
+    op: str,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    output: np.ndarray,
+    groups: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray]:
+    """Return a convolution, or a part of a large one: some batch items and output channels."""
+    transposed = op.startswith("conv_transpose")
+    taps = math.prod(weight.shape[1:])
+    macs = taps * (x.size if transposed else output.size)
+    if macs <= _MOST_CHECKED or len(x) != len(output):
+        return x, weight, bias, output
+    chosen = np.random.default_rng()
+    item = chosen.integers(len(x), size=1)
+    x, output = x[item], output[item]
+    per_group = weight.shape[1] if transposed else weight.shape[0] // groups
+    count = max(1, per_group * _MOST_CHECKED * len(item) // max(macs, 1))
+    picked = np.sort(chosen.permutation(per_group)[:count])
+    channels = (np.arange(groups)[:, None] * per_group + picked).reshape(-1)
+    weight = weight[:, picked] if transposed else weight[channels]
+    return x, weight, None if bias is None else bias[channels], output[:, channels]
+
+
+@np.errstate(all="ignore")
+def _agrees(
+    op: str,
+    x: np.ndarray,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    output: np.ndarray,
+    parameters: Mapping[str, Any],
+) -> bool:
+    def again(of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        tensors = [None if one is None else torch.from_numpy(of(one)) for one in (x, weight, bias)]
+        with torch.no_grad():
+            if op.startswith("conv_transpose"):
+                return getattr(torch, op)(*tensors, **parameters).numpy()
+            return _plain_again(op, tensors, parameters, output.shape)
+
+    if output.dtype.kind in "iu":
+        sums = again(lambda tensor: tensor.astype(np.int64)).astype(output.dtype)
+        return np.array_equal(sums, output)
+    exact = again(lambda tensor: tensor.astype(np.float64))
+    if exact.shape != output.shape:
+        return False
+    magnitude = again(lambda tensor: np.abs(tensor.astype(np.float64)))
+    info = ml_dtypes.finfo(output.dtype)
+    terms = math.prod(weight.shape[1:]) * weight.shape[0] + 1
+    unit = min(terms * (float(info.eps) + 2.0**-52) / 2, 0.5)
+    bound = magnitude * (unit / (1 - unit) + 2 * float(info.eps))
+    bound += terms * float(info.smallest_normal)
+    close = np.abs(output.astype(np.float64) - exact) <= bound
+    # Where a sum can leave the dtype's range on its way, anything may come out.
+    return bool((close | ~(magnitude + bound <= float(info.max))).all())
+
+
+def _plain_again(
+    op: str, tensors: list[Any], parameters: Mapping[str, Any], shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return a plain convolution; where padding "same" is uneven, there is a zero more at the end."""
+    x, weight, bias = tensors
+    sides = zip(parameters["padding"], weight.shape[2:])
+    pads = [size for p, k in reversed(list(sides)) for size in (p, p + k)]
+    given = {**parameters, "padding": 0}
+    result = getattr(torch, op)(torch.nn.functional.pad(x, pads), weight, bias, **given)
+    return result.numpy()[tuple(slice(size) for size in shape)]

@@ -1,6 +1,6 @@
-"""Pasted PyTorch text, read without being executed.
+"""Pasted PyTorch text, run by Python and torch in a process that can compute and do nothing else.
 
-`read_snippet` walks the syntax tree of a text and returns every convolution that it runs.
+`read_snippet` returns every convolution that a text runs.
 """
 
 from __future__ import annotations
@@ -35,9 +35,17 @@ __all__ = [
 
 
 def read_snippet(
-    source: str, run: Run | None = None, *, isolated: bool = False, limits: Limits = LIMITS
+    source: str,
+    run: Run | None = None,
+    *,
+    limits: Limits = LIMITS,
+    visitor: str = "",
+    unboxed: bool = False,
 ) -> Reading:
     r"""Read a pasted text and return the convolutions it runs.
+
+    The text is run by Python and torch in a process that the kernel has locked: it can compute and
+    write to one pipe (`docs/security.md`).
 
     Parameters
     ----------
@@ -45,15 +53,18 @@ def read_snippet(
         The text as it was pasted.
     run : Run, optional
         Which of its uncalled classes or layers to run, and on what.
-    isolated : bool
-        Read in a process of its own under the operating system's limits; texts from strangers
-        always are. In this process only the reader's own checks hold.
     limits : Limits
+    visitor : str
+        Who asks: two texts are read at a time, and visitors take turns.
+    unboxed : bool
+        Run the text as ``python`` would, with no lock: only for a text that the person at this
+        computer trusts.
 
     Raises
     ------
     SnippetError
-        Whatever is wrong; its ``reading`` holds everything before it.
+        Whatever is wrong; its ``reading`` holds everything before it. Its type is "NoBox" where
+        the text was not run because this computer can lock no process.
 
     Examples
     --------
@@ -68,27 +79,43 @@ def read_snippet(
     >>> [(call.op, call.line, call.padding) for call in reading.calls]
     [('conv_transpose1d', 5, (2,))]
     """
-    from convt_trace.snippet.recording import Builder
+    from convt_trace.snippet import service
+    from convt_trace.snippet.building import Builder
+    from convt_trace.snippet.clean import lines_of
+    from convt_trace.snippet.zygote import NoBox
 
-    builder = Builder(source.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
-    if isolated:
-        from convt_trace.snippet.worker import read_apart
-
-        read_apart(source, limits, run, builder)
-    else:
-        from convt_trace.snippet.session import read
-
-        read(source, limits, run, builder.add)
+    builder = Builder(lines_of(source), limits)
+    try:
+        service.read(source, run, limits, builder, visitor, locked=not unboxed)
+    except NoBox as reason:
+        raise _not_run(source, str(reason), limits) from None
     reading = builder.reading()
     if builder.error is not None:
-        kind, message, line, stack, hint = builder.error
+        kind, message, stack, hint = builder.error
         raise SnippetError(
             kind,
             message,
-            line,
+            stack[-1] if stack else None,
             hint=hint,
-            stack=tuple(stack),
+            stack=stack,
             reading=reading,
             attempt=builder.attempt,
         )
     return reading
+
+
+def _not_run(source: str, reason: str, limits: Limits) -> SnippetError:
+    """Return what a text writes down, where it can't be run."""
+    from convt_trace.snippet.clean import parse
+    from convt_trace.snippet.written import definitions
+
+    tree, text, noted = parse(source, limits)
+    return SnippetError(
+        "NoBox",
+        f"texts are not run on this computer: {reason}",
+        hint="What the text writes down is listed. In a Linux container it is run.",
+        reading=Reading(
+            notes=tuple(Note(line, note) for line, note in noted),
+            definitions=tuple(one for _, one in definitions(tree, text)),
+        ),
+    )

@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import ast
 import re
-import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from convt_trace.snippet.errors import Refused, SnippetError
+from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import Limits
-from convt_trace.snippet.reading import Note
 
 #: Outputs cleaned line by line; each costs a parse.
 _MOST_REPAIRS = 60
 
-_STACK_BYTES = 64 * 2**20
-
 Lines = list[str]
+#: A line (0: the whole text), and what was done there.
+Noted = tuple[int, str]
 
 
-def parse(source: str, limits: Limits) -> tuple[ast.Module, list[Note]]:
-    r"""Return the syntax tree of a pasted text, and what had to be cleaned.
+def parse(source: str, limits: Limits) -> tuple[ast.Module, str, list[Noted]]:
+    r"""Return the syntax tree of a pasted text, the text as it was parsed, and what was cleaned.
 
     Raises
     ------
@@ -35,7 +33,7 @@ def parse(source: str, limits: Limits) -> tuple[ast.Module, list[Note]]:
     Examples
     --------
     >>> from convt_trace.snippet.limits import LIMITS
-    >>> tree, notes = parse(">>> 1 + 1\n2\n>>> 2 + 2", LIMITS)
+    >>> tree, text, notes = parse(">>> 1 + 1\n2\n>>> 2 + 2", LIMITS)
     >>> [statement.lineno for statement in tree.body]
     [1, 3]
     """
@@ -51,96 +49,41 @@ def parse(source: str, limits: Limits) -> tuple[ast.Module, list[Note]]:
         raise SnippetError(
             "SyntaxError", "half a character (a lone surrogate) in the text"
         ) from None
-    lines = re.split(r"\r\n|\r|\n", source.removeprefix("\ufeff").replace("\x00", " "))
-    tree = _parsed(lines, limits)
+    lines = lines_of(source.removeprefix("\ufeff").replace("\x00", " "))
+    tree = _parsed(lines)
     if isinstance(tree, ast.Module):
-        return tree, []
-    return _cleaned(lines, limits, tree)
+        return tree, "\n".join(lines), []
+    return _cleaned(lines, tree)
 
 
-def _parsed(lines: Lines, limits: Limits) -> ast.Module | SyntaxError:
-    """Parse, on a stack that the parser cannot overflow, and measure how deep the tree is."""
-    text = "\n".join(lines)
-    _refuse_runs(text, limits)
-    box: list[ast.Module | BaseException] = []
-
-    def work() -> None:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                box.append(ast.parse(text))
-        except BaseException as error:  # the parser raises six kinds; each is a text at fault
-            box.append(error)
-
-    on_large_stack(work)
-    result = box[0]
-    if isinstance(result, SyntaxError):
-        return result
-    if isinstance(result, (MemoryError, RecursionError)):
-        raise _too_deep(limits)
-    if isinstance(result, BaseException):
-        return SyntaxError(str(result)[:200])
-    _refuse_depth(result, limits)
-    return result
+def lines_of(source: str) -> Lines:
+    """Return a text's lines, however they end."""
+    return re.split(r"\r\n|\r|\n", source)
 
 
-def on_large_stack(work: Callable[[], None]) -> None:
-    """Run something to its end in a thread whose stack a deep tree does not overflow."""
-    before = threading.stack_size(_STACK_BYTES)
+def _parsed(lines: Lines) -> ast.Module | SyntaxError:
+    """Parse; what is nested too deeply for Python's parser or compiler is refused."""
     try:
-        thread = threading.Thread(target=work)
-        thread.start()
-    finally:
-        threading.stack_size(before)
-    thread.join()
-
-
-def _too_deep(limits: Limits, line: int | None = None) -> SnippetError:
-    return SnippetError(
-        "Refused",
-        f"a text nested more than {limits.nesting} deep",
-        line,
-        hint="Give intermediate results names, one line each.",
-    )
-
-
-_PREFIX_RUN = re.compile(r"(?:[-+~]\s*){60}|(?:\bnot\s+){60}|(?:lambda\b[^:\n]{0,40}:\s*){30}")
-
-
-def _refuse_runs(text: str, limits: Limits) -> None:
-    """Refuse what makes the parser itself go deep: brackets, prefix signs, chains of lambdas."""
-    if _PREFIX_RUN.search(re.sub(r"#.*|-{2,}", "", text)) or re.search(
-        r"[^#\n\s'\"-]\s*-{60}", text
-    ):
-        raise _too_deep(limits)
-    if text.count("lambda") > 400 or text.count(" else ") > 1500:
-        raise _too_deep(limits)
-    depth = 0
-    for number, line in enumerate(text.split("\n"), 1):
-        for sign in line:
-            if sign in "([{":
-                depth += 1
-                if depth > 2 * limits.nesting:
-                    raise _too_deep(limits, number)
-            elif sign in ")]}":
-                depth = max(0, depth - 1)
-
-
-def _refuse_depth(tree: ast.Module, limits: Limits) -> None:
-    todo: list[tuple[ast.AST, int, int]] = [(tree, 0, 1)]
-    while todo:
-        node, depth, line = todo.pop()
-        line = getattr(node, "lineno", line)
-        if depth > limits.nesting:
-            raise _too_deep(limits, line)
-        todo.extend((child, depth + 1, line) for child in ast.iter_child_nodes(node))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse("\n".join(lines))
+    except SyntaxError as error:
+        return error
+    except (MemoryError, RecursionError):
+        raise SnippetError(
+            "Refused",
+            "a text nested too deeply for Python",
+            hint="Give intermediate results names, one line each.",
+        ) from None
+    except ValueError as error:
+        return SyntaxError(str(error)[:200])
 
 
 # -- cleaning -------------------------------------------------------------------------------------
 
 
-def _cleaned(lines: Lines, limits: Limits, first: SyntaxError) -> tuple[ast.Module, list[Note]]:
-    notes: list[Note] = []
+def _cleaned(lines: Lines, first: SyntaxError) -> tuple[ast.Module, str, list[Noted]]:
+    notes: list[Noted] = []
     steps = (
         (_signs, "typographic quotes, dashes and spaces"),
         (_fences, "Markdown fences and the text around them"),
@@ -156,12 +99,12 @@ def _cleaned(lines: Lines, limits: Limits, first: SyntaxError) -> tuple[ast.Modu
         cleaned = step(lines)
         if cleaned == lines:
             continue
-        notes.append(Note(0, f"cleaned before reading: {what}"))
+        notes.append((0, f"cleaned before reading: {what}"))
         lines = cleaned
-        tree = _parsed(lines, limits)
+        tree = _parsed(lines)
         if isinstance(tree, ast.Module):
-            return tree, notes
-    return _without_outputs(lines, limits, first, notes)
+            return tree, "\n".join(lines), notes
+    return _without_outputs(lines, first, notes)
 
 
 _SIGNS = str.maketrans(
@@ -363,17 +306,17 @@ def _looks_like_prose(line: str) -> bool:
 
 
 def _without_outputs(
-    lines: Lines, limits: Limits, first: SyntaxError, notes: list[Note]
-) -> tuple[ast.Module, list[Note]]:
+    lines: Lines, first: SyntaxError, notes: list[Noted]
+) -> tuple[ast.Module, str, list[Noted]]:
     """Blank what looks like a printed output, or like prose, where the parser stumbles."""
     taken: list[int] = []
     last = first
     lines = _without_tracebacks(lines, taken)
     for _ in range(_MOST_REPAIRS):
-        tree = _parsed(lines, limits)
+        tree = _parsed(lines)
         if isinstance(tree, ast.Module):
-            notes.append(Note(taken[0] if taken else 0, _taken_text(taken)))
-            return tree, notes
+            notes.append((taken[0] if taken else 0, _taken_text(taken)))
+            return tree, "\n".join(lines), notes
         last = tree
         block = _output_at(lines, tree.lineno or 1)
         if block is None:
@@ -447,11 +390,3 @@ def _syntax_error(error: SyntaxError, lines: Lines) -> SnippetError:
         hint=f"Python stops at: {text}" if text else "Paste the code as it is in the file.",
     )
 
-
-def refuse_node(node: ast.AST, name: str = "", hint: str = "") -> Refused:
-    """Return the refusal of a construct, named and placed."""
-    return Refused(
-        f"{name or type(node).__name__} is not read",
-        hint or "Write it with plain loops and calls.",
-        getattr(node, "lineno", None),
-    )

@@ -8,24 +8,6 @@ if TYPE_CHECKING:
     from convt_trace.snippet.reading import Attempt, Reading
 
 
-class Refused(Exception):
-    """What the reader does not do. Nothing in a text can catch it.
-
-    Parameters
-    ----------
-    what : str
-        The construct, as a noun phrase.
-    hint : str
-        What to do instead.
-    line : int, optional
-        Where, when it is not the line being read.
-    """
-
-    def __init__(self, what: str, hint: str = "", line: int | None = None):
-        super().__init__(what)
-        self.what, self.hint, self.line = what, hint, line
-
-
 class SnippetError(Exception):
     """A text that was not read to its end.
 

@@ -1,0 +1,502 @@
+"""Watches torch while a text runs: every convolution with its lines, and what torch refused."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import traceback
+import types
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.overrides import TorchFunctionMode
+
+from convt_trace.engine.arrays import as_array
+from convt_trace.engine.layer import DEFAULTS, MODULE, output_length
+from convt_trace.snippet.limits import Limits
+from convt_trace.snippet.standin import standin_among
+from convt_trace.snippet.wire import described
+
+#: The name under which a text is compiled.
+FILE = "<pasted>"
+
+Place = tuple[int, int]
+Send = Callable[..., None]
+
+#: torch's convolutions: their name, and whether they are transposed.
+FUNCTIONS: dict[Any, str] = {
+    getattr(torch, f"{name}{dims}d"): f"{name}{dims}d"
+    for name in ("conv", "conv_transpose")
+    for dims in (1, 2, 3)
+}
+#: The order of the arguments of torch's functions, by whether they are transposed.
+ORDER = {
+    False: ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
+    True: ("input", "weight", "bias", *DEFAULTS),
+}
+LAYERS = tuple(
+    getattr(torch.nn, f"{name}{dims}d") for name in ("Conv", "ConvTranspose") for dims in (1, 2, 3)
+)
+_CONV_FILE = sys.modules[_ConvNd.__module__].__file__
+_MODULE_FILE = sys.modules[torch.nn.Module.__module__].__file__
+
+
+class Recorder(TorchFunctionMode):
+    """Sees every function of torch's that a text calls.
+
+    Parameters
+    ----------
+    send : callable
+        Takes a message's kind, its content, and an array.
+    limits : Limits
+    places : dict
+        Where the text writes a transposed convolution down, and its number.
+    """
+
+    def __init__(self, send: Send, limits: Limits, places: dict[Place, int]):
+        super().__init__()
+        self.send, self._limits, self._places = send, limits, places
+        self.calls = 0
+        self.outputs: list[bytes] = []
+        self.ran: set[int] = set()
+        self.refused: list[tuple[BaseException, dict[str, Any], list[int]]] = []
+        self.inputs_wanted: list[torch.Tensor] = []
+        self._notes: set[tuple[int, str]] = set()
+        self._arrays: dict[bytes, int] = {}
+        self._recorded = 0
+        self._chars = 0
+        self._text: list[str] = []
+        self._made_at: weakref.WeakKeyDictionary[Any, set[int]] = weakref.WeakKeyDictionary()
+        self._made_like: dict[str, set[int]] = {}
+
+    # -- text -------------------------------------------------------------------------------------
+
+    def note(self, text: str, line: int | None = None) -> None:
+        """Send a note once."""
+        line = (lines_now() or [0])[-1] if line is None else line
+        if (line, text) not in self._notes and len(self._notes) < 100:
+            self._notes.add((line, text))
+            self.send("note", [line, text[:400]])
+
+    def write(self, text: str) -> None:
+        """Keep printed text; it is sent when there is much of it, or something else happens."""
+        self._count(len(text))
+        self._text.append(text)
+        if len(self._text) > 500 or len(text) > 10_000:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was printed."""
+        if self._text:
+            self.send("print", "".join(self._text))
+            self._text.clear()
+
+    def show(self, line: int, text: str) -> None:
+        """Send a bare expression, as a notebook shows it."""
+        self._count(len(text))
+        self.flush()
+        self.send("show", [line, text])
+
+    def _count(self, chars: int) -> None:
+        self._chars += chars
+        if self._chars > self._limits.text_chars:
+            most = self._limits.text_chars
+            self.end(f"more than {most:,} characters of printed text", "Print less, or print shapes.")
+
+    def end(self, what: str, hint: str) -> NoReturn:
+        """End the process here: nothing in a text can catch this."""
+        lines = lines_now()
+        self.flush()
+        self.send("error", {"type": "Refused", "message": what, "stack": lines, "hint": hint})
+        os._exit(0)
+
+    # -- what torch is asked for --------------------------------------------------------------------
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is torch.Tensor.cuda:
+            self.note("cuda stands for the CPU")
+            return args[0]
+        args, kwargs = _on_the_cpu(self, func, args, kwargs or {})
+        op = FUNCTIONS.get(func)
+        if op is None:
+            return func(*args, **kwargs)
+        given = arguments(op, args, kwargs)
+        away = standin_among((given["input"], given["weight"])) if len(args) + len(kwargs) else None
+        if away is not None:
+            self.note(
+                f"{op} gets its tensors from {away.standin_for}, which is not here: "
+                "run the layer with a shape of your own"
+            )
+            return func(*args, **kwargs)
+        try:
+            output = func(*args, **kwargs)
+        except BaseException as error:
+            frames = list(_frames(sys._getframe()))
+            self.refused.append((error, attempted(frames, op, given), lines_now()))
+            raise
+        with _out_of_tracing():
+            self._keep(op, given, output)
+        return output
+
+    def _keep(self, op: str, given: dict[str, Any], output: Any) -> None:
+        """Send a convolution that ran."""
+        if not all(isinstance(one, torch.Tensor) for one in (given["input"], output)):
+            return  # torch.fx's proxies
+        layer = _layer_at(_frames(sys._getframe()))
+        ran = {self._places[place] for place in places_now() if place in self._places}
+        if layer is not None:
+            ran |= self._made_at.get(layer) or self._made_like.get(repr(layer), set())
+        self.ran |= ran
+        lines = lines_now()
+        dims = int(op[-2])
+        name = f"nn.{type(layer).__name__}" if layer is not None else f"F.{op}"
+        self.record(op, name, {**given, **_sizes(op, given, dims)}, output, lines, ran)
+        if not op.startswith("conv_transpose") and output.requires_grad:
+            self._listen(op, given, output)
+
+    def record(
+        self,
+        op: str,
+        origin: str,
+        given: dict[str, Any],
+        output: torch.Tensor,
+        lines: list[int],
+        ran: Iterable[int] = (),
+    ) -> None:
+        """Send a convolution with its numbers, if there is room for them."""
+        tensors = {"x": given["input"], "weight": given["weight"], "bias": given["bias"]}
+        tensors["output"] = output
+        held = [one for one in tensors.values() if one is not None]
+        self._recorded += sum(one.numel() for one in held)
+        if self.calls >= self._limits.calls:
+            self.note(f"more than {self._limits.calls} convolutions: the others run, and are not shown", 0)
+            return
+        if self._recorded > self._limits.recorded_elements:
+            most = self._limits.recorded_elements
+            self.note(
+                f"more than {most:,} numbers in the tensors of the convolutions: those from here on "
+                "run, and are not shown"
+            )
+            return
+        try:
+            numbers = {k: None if v is None else self._array(v) for k, v in tensors.items()}
+        except (TypeError, RuntimeError, NotImplementedError, ValueError):
+            self.note(f"a convolution of {given['input'].dtype} numbers that are not kept is not traced")
+            return
+        self.flush()
+        self.calls += 1
+        sizes = {name: given[name] for name in ("stride", "padding", "output_padding", "dilation")}
+        self.send(
+            "call",
+            {"op": op, "stack": lines, "origin": origin, "groups": int(given["groups"]),
+             "ran": sorted(ran), **numbers, **sizes},
+        )  # fmt: skip
+
+    def _array(self, tensor: torch.Tensor) -> int:
+        """Send a tensor's numbers once, and return their number."""
+        array = as_array(tensor.detach(), "tensor")
+        mark = hashlib.blake2b(repr(described(array)).encode(), digest_size=16)
+        mark.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        key = mark.digest()
+        self.outputs.append(key)
+        if key not in self._arrays:
+            self._arrays[key] = len(self._arrays)
+            self.send("array", described(array), array)
+        return self._arrays[key]
+
+    # -- layers -----------------------------------------------------------------------------------
+
+    def watch_layers(self) -> None:
+        """Learn where layers are made, and with what."""
+        for cls in LAYERS:
+            cls.__init__ = _watched(self, cls, cls.__init__)
+
+    def made(self, layer: Any) -> None:
+        """Remember which written layers one that was made stands for."""
+        written = {self._places[place] for place in places_now() if place in self._places}
+        if written:
+            self._made_at.setdefault(layer, set()).update(written)
+            self._made_like.setdefault(repr(layer), set()).update(written)
+
+    def failed_to_make(self, error: BaseException, op: str, given: dict[str, Any]) -> None:
+        """Remember a layer that could not be made; nothing can call it."""
+        self.ran |= {self._places[place] for place in places_now() if place in self._places}
+        attempt = {"op": op, "parameters": {}, "dtypes": {}, "layer": _plain(given)}
+        self.refused.append((error, attempt, lines_now()))
+
+    # -- gradients --------------------------------------------------------------------------------
+
+    def _listen(self, op: str, given: dict[str, Any], output: torch.Tensor) -> None:
+        """Listen for the gradient of a plain convolution: it is a transposed one.
+
+        Only the gradients that the text asks for are of interest: of inputs it made itself.
+        """
+        x, weight = given["input"], given["weight"]
+        if not x.requires_grad:
+            return
+        dims = int(op[-2])
+        node: Any = output.grad_fn
+        unbatched = x.dim() == dims + 1
+        if unbatched:
+            node = node.next_functions[0][0]
+        if node is None or "Convolution" not in node.name():
+            return
+        kept = weight.detach().clone()
+
+        def listen(into: Any, from_above: Any) -> None:
+            wanted = x.is_leaf or any(x is one for one in self.inputs_wanted)
+            if into[0] is None or from_above[0] is None or not wanted:
+                return
+            above, result = from_above[0].detach(), into[0].detach()
+            if unbatched:
+                above, result = above.reshape(above.shape[-dims - 1 :]), result.reshape(x.shape)
+            self.record_gradient(op, f"gradient of {op}", given, kept, above, result)
+
+        node.register_hook(listen)
+
+    def record_gradient(
+        self,
+        op: str,
+        origin: str,
+        given: dict[str, Any],
+        weight: torch.Tensor,
+        above: torch.Tensor,
+        result: torch.Tensor,
+    ) -> None:
+        """Keep the gradient of a plain convolution's input as the transposed convolution it is."""
+        dims = int(op[-2])
+        sizes = _sizes(op, {**given, "weight": weight}, dims)
+        extra = []
+        for place in range(dims):
+            s, p, d = (sizes[name][place] for name in ("stride", "padding", "dilation"))
+            k, length = weight.shape[2 + place], above.shape[place - dims]
+            extra.append(result.shape[place - dims] - output_length(length, k, s, p, 0, d))
+        self.record(
+            op.replace("conv", "conv_transpose"),
+            origin,
+            {"input": above, "weight": weight, "bias": None, "groups": given["groups"],
+             **sizes, "output_padding": extra},
+            result,
+            lines_now(),
+        )  # fmt: skip
+
+
+def _watched(recorder: Recorder, cls: type, init: Any) -> Any:
+    """Return a layer's constructor that tells the recorder where it is called, and with what."""
+    import functools
+
+    transposed = issubclass(cls, _ConvTransposeNd)
+    names = [*MODULE] if transposed else [name for name in MODULE if name != "output_padding"]
+    op = f"conv_transpose{cls.__name__[-2]}d" if transposed else f"conv{cls.__name__[-2]}d"
+    if not transposed:
+        names = ["in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation",
+                 "groups", "bias"]  # fmt: skip
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            init(self, *args, **kwargs)
+        except Exception as error:
+            recorder.failed_to_make(error, op, {**dict(zip(names, args)), **kwargs})
+            raise
+        recorder.made(self)
+
+    return __init__
+
+
+# -- where ------------------------------------------------------------------------------------------
+
+
+def _frames(frame: types.FrameType | None) -> Iterator[types.FrameType]:
+    """Yield frames, the innermost first."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def lines_now() -> list[int]:
+    """Return the lines of the text that are running, outermost first."""
+    frames = _frames(sys._getframe(1))
+    return [one.f_lineno for one in frames if one.f_code.co_filename == FILE][::-1]
+
+
+def lines_of(error: BaseException) -> list[int]:
+    """Return the lines of the text in which an error was raised, outermost first."""
+    return [
+        line
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if frame.f_code.co_filename == FILE
+    ]
+
+
+def places_now() -> Iterator[Place]:
+    """Yield line and column of every call of the text that is running."""
+    for frame in _frames(sys._getframe(1)):
+        if frame.f_code.co_filename == FILE:
+            for at, position in enumerate(frame.f_code.co_positions()):
+                if at == frame.f_lasti // 2:
+                    line, _, column, _ = position
+                    if line is not None and column is not None:
+                        yield line, column
+                    break
+
+
+def _layer_at(frames: Iterable[types.FrameType]) -> Any:
+    """Return the convolution layer of torch's that is being called, if one is."""
+    for frame in frames:
+        if frame.f_code.co_filename == _CONV_FILE and frame.f_code.co_name == "forward":
+            return frame.f_locals.get("self")
+        if frame.f_code.co_filename == FILE:
+            return None
+    return None
+
+
+# -- what was asked for -------------------------------------------------------------------------------
+
+
+def arguments(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of torch's function by name."""
+    order = ORDER[op.startswith("conv_transpose")]
+    none = {"input": None, "weight": None, "bias": None}
+    return {**none, **DEFAULTS, **dict(zip(order, args)), **kwargs}
+
+
+def attempted(frames: list[types.FrameType], op: str = "", given: Any = None) -> dict[str, Any]:
+    """Describe the convolution that was running in these frames, the innermost first.
+
+    Of a layer its own numbers are told; of a function what it was given. Empty where none was.
+    """
+    for frame in frames:
+        name, file, held = frame.f_code.co_name, frame.f_code.co_filename, None
+        if file == _CONV_FILE and name == "forward":
+            held = {k: frame.f_locals.get(k) for k in ("input", "output_size")}
+        elif file == _MODULE_FILE and name == "_call_impl":
+            held = dict(zip(("input", "output_size"), frame.f_locals.get("args", ())))
+            held |= frame.f_locals.get("kwargs") or {}
+        elif file == FILE:
+            break
+        layer = frame.f_locals.get("self") if held is not None else None
+        if held is not None and isinstance(layer, _ConvNd):
+            return _of_layer(layer, {k: v for k, v in held.items() if v is not None})
+    return _attempt(op, given, None) if given is not None else {}
+
+
+def _of_layer(layer: Any, held: dict[str, Any]) -> dict[str, Any]:
+    transposed = isinstance(layer, _ConvTransposeNd)
+    op = f"conv{'_transpose' * transposed}{len(layer.kernel_size)}d"
+    built = {name: getattr(layer, name, None) for name in MODULE}
+    if not transposed:
+        del built["output_padding"]
+    given = held | {"weight": layer.weight, "bias": layer.bias}
+    given |= {name: built[name] for name in ORDER[transposed] if name in built and name != "bias"}
+    return _attempt(op, given, built | {"bias": layer.bias is not None})
+
+
+def _attempt(op: str, given: dict[str, Any], layer: dict[str, Any] | None) -> dict[str, Any]:
+    """Describe a convolution, whatever its arguments are."""
+    tensors = {
+        name: value
+        for name in ("input", "weight", "bias")
+        if isinstance(value := given.get(name), torch.Tensor)
+    }
+    return {
+        "op": op,
+        **{f"{name}_shape": list(value.shape) for name, value in tensors.items()},
+        "parameters": _plain({k: v for k, v in given.items() if k not in tensors}),
+        "dtypes": {k: str(v.dtype).removeprefix("torch.") for k, v in tensors.items()},
+        "layer": None if layer is None else _plain(layer),
+    }
+
+
+#: Longer tuples, words and numbers are not sent: no argument of a convolution is.
+_MOST_VALUES, _MOST_CHARS, _MOST_BITS = 8, 80, 64
+
+
+def _plain(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments that are numbers, words, None, or flat tuples of these."""
+    plain = {}
+    for name, value in given.items():
+        try:
+            plain[name] = _plain_value(value)
+        except (TypeError, RuntimeError):
+            continue
+    return plain
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, (tuple, list)) and len(value) <= _MOST_VALUES:
+        return [_number(one) for one in value]
+    return _number(value)
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and value.dim() == 0):
+        value = value.item()
+    if value is None or isinstance(value, float):
+        return value
+    if isinstance(value, int) and value.bit_length() <= _MOST_BITS:
+        return value if isinstance(value, bool) else int(value)
+    if isinstance(value, str) and len(value) <= _MOST_CHARS:
+        return value
+    raise TypeError
+
+
+def _sizes(op: str, given: dict[str, Any], dims: int) -> dict[str, list[int]]:
+    return {
+        name: _per_dimension(given.get(name, 0), dims, given)
+        for name in ("stride", "padding", "output_padding", "dilation")
+    }
+
+
+def _per_dimension(value: Any, dims: int, given: dict[str, Any]) -> list[int]:
+    if value == "same":
+        taps = given["weight"].shape[2:]
+        dilation = _per_dimension(given["dilation"], dims, given)
+        return [d * (k - 1) // 2 for d, k in zip(dilation, taps)]
+    if value == "valid":
+        return [0] * dims
+    numbers = [int(one) for one in value] if isinstance(value, (tuple, list)) else [int(value)]
+    return numbers * dims if len(numbers) == 1 else numbers
+
+
+# -- devices and tracers ------------------------------------------------------------------------------
+
+
+def _elsewhere(value: Any) -> bool:
+    """Whether a value names a device that is not here."""
+    if isinstance(value, torch.device):
+        return value.type not in ("cpu", "meta")
+    return isinstance(value, str) and value.partition(":")[0] in ("cuda", "mps", "xpu", "hip")
+
+
+def _on_the_cpu(
+    recorder: Recorder, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Put the CPU in place of a device that is not here."""
+    if _elsewhere(kwargs.get("device")):
+        recorder.note(f"{kwargs['device']} stands for the CPU")
+        kwargs = {**kwargs, "device": torch.device("cpu")}
+    if func is torch.Tensor.to and any(map(_elsewhere, args[1:])):
+        recorder.note(f"{next(filter(_elsewhere, args[1:]))} stands for the CPU")
+        args = tuple(torch.device("cpu") if _elsewhere(one) else one for one in args)
+    return args, kwargs
+
+
+class _out_of_tracing:
+    """While torch.jit.trace listens, what the recorder itself does is not part of the trace."""
+
+    def __enter__(self) -> None:
+        self._state = torch._C._get_tracing_state()
+        if self._state is not None:
+            torch._C._set_tracing_state(None)
+
+    def __exit__(self, *error: object) -> None:
+        if self._state is not None:
+            torch._C._set_tracing_state(self._state)

@@ -1,0 +1,358 @@
+"""One text, run with real Python and torch. Only in a process of its own; see `box`."""
+
+from __future__ import annotations
+
+import __future__
+
+import ast
+import builtins
+import linecache
+import os
+import re
+import signal
+import sys
+import traceback
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+
+from convt_trace.snippet.clean import parse
+from convt_trace.snippet.errors import SnippetError
+from convt_trace.snippet.limits import Limits
+from convt_trace.snippet.reading import Definition
+from convt_trace.snippet.recorder import FILE, Recorder, Send, attempted, lines_of
+from convt_trace.snippet.standin import StandIn
+from convt_trace.snippet.surroundings import Draws, arrange, bare_names, main_module
+from convt_trace.snippet.written import definitions, guarded_imports, unmade_names
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a process is asked to read.
+
+    Attributes
+    ----------
+    source : str
+    seed : int
+        What unseeded random generators start from.
+    target : str or int or None
+        The class, or the line of the layer, to run when the text has ended.
+    input_shapes : tuple of shapes
+    init_args : str or None
+    """
+
+    source: str
+    seed: int
+    target: str | int | None = None
+    input_shapes: tuple[tuple[int, ...], ...] = ()
+    init_args: str | None = None
+
+
+def read(request: Request, limits: Limits, send: Send) -> None:
+    """Read a text and send what it holds; never raises."""
+    np.seterr(all="warn")
+    try:
+        tree, source, notes = parse(request.source, limits)
+    except SnippetError as error:
+        _send_error(send, error.type, error.message, [error.lineno] if error.lineno else [], error.hint)
+        return
+    for line, text in notes:
+        send("note", [line, text])
+    written = definitions(tree, source)
+    send("written", [_as_sent(one) for _, one in written])
+    places = {place: number for number, (place, _) in enumerate(written)}
+    recorder = Recorder(send, limits, places)
+    Running(request, limits, recorder, tree, [one for _, one in written]).run(source)
+
+
+def _as_sent(one: Definition) -> dict[str, Any]:
+    fields = asdict(one)
+    for name in ("init_arguments", "forward_arguments"):
+        fields[name] = [[part["name"], part["default"]] for part in fields[name]]
+    return fields
+
+
+def _send_error(
+    send: Send, kind: str, message: str, stack: list[int], hint: str, attempt: Any = None
+) -> None:
+    send("error", {"type": kind, "message": message, "stack": stack, "hint": hint, "attempt": attempt})
+
+
+class Running:
+    """One text while it runs.
+
+    Parameters
+    ----------
+    request : Request
+    limits : Limits
+    recorder : Recorder
+    tree : ast.Module
+    written : list of Definition
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        limits: Limits,
+        recorder: Recorder,
+        tree: ast.Module,
+        written: list[Definition],
+    ):
+        self._request, self._limits, self._recorder = request, limits, recorder
+        self._tree, self._written = tree, written
+        self._send = recorder.send
+        self._main = main_module()
+        self._names: dict[str, Any] = self._main.__dict__
+
+    def run(self, source: str) -> None:
+        """Run the text, then what was asked for; send what is left."""
+        lines = [line + "\n" for line in source.split("\n")]
+        linecache.cache[FILE] = (len(source), None, lines, FILE)
+        draws = Draws(self._request.seed)
+        self._name_what_is_bare()
+        self._recorder.watch_layers()
+        arrange(self._recorder, self._names, guarded_imports(self._tree))
+        self._count_seconds()
+        failed: BaseException | None = None
+        with warnings.catch_warnings(), self._recorder:
+            warnings.simplefilter("ignore")
+            try:
+                self._execute()
+                self._run_what_was_asked_for()
+            except SystemExit:
+                pass
+            except BaseException as error:
+                failed = error
+        self._recorder.flush()
+        self._send("random", draws.look())
+        self._end(failed)
+
+    # -- before -----------------------------------------------------------------------------------
+
+    def _name_what_is_bare(self) -> None:
+        """Give names that a text uses without an import what they are known for."""
+        known = bare_names()
+        held = dict(vars(builtins))
+        for name, line in sorted(unmade_names(self._tree).items(), key=lambda one: one[1]):
+            if name in known and name not in held:
+                held[name] = known[name]
+                self._recorder.note(f"{name} is read as torch's: the text does not import it", line)
+        self._names["__builtins__"] = held
+
+    def _count_seconds(self) -> None:
+        """End the text when it has computed for too long: the time of this process alone counts."""
+
+        def over(signal: int, frame: Any) -> NoReturn:
+            self._recorder.end(
+                f"more than {self._limits.seconds:g} seconds of computing",
+                "Use smaller tensors or fewer repetitions.",
+            )
+
+        if hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGPROF, over)
+            signal.setitimer(signal.ITIMER_PROF, self._limits.seconds)
+
+    # -- running ----------------------------------------------------------------------------------
+
+    def _execute(self) -> None:
+        """Run the text's statements; show what its bare expressions give, as a notebook does."""
+        whole = compile(self._tree, FILE, "exec", dont_inherit=True)  # a SyntaxError of its own
+        flags = whole.co_flags & _FUTURE
+        doc = ast.get_docstring(self._tree, clean=False)
+        self._names["__doc__"] = doc
+        for number, statement in enumerate(self._tree.body):
+            if isinstance(statement, ast.Expr) and not (number == 0 and doc is not None):
+                expression = ast.Expression(statement.value)
+                code = compile(expression, FILE, "eval", flags, dont_inherit=True)
+                self._show(statement.lineno, eval(code, self._names))
+            else:
+                block = ast.Module([statement], [])
+                exec(compile(block, FILE, "exec", flags, dont_inherit=True), self._names)
+
+    def _show(self, line: int, value: Any) -> None:
+        if value is None or isinstance(value, StandIn):
+            return
+        text = repr(value)
+        if not _ADDRESS.search(text):
+            self._recorder.show(line, text)
+
+    def _run_what_was_asked_for(self) -> None:
+        """Run the class or layer that was asked for, or what can run by itself."""
+        request = self._request
+        if request.target is not None:
+            self._run(self._target(request.target), request.input_shapes, request.init_args)
+        elif not self._recorder.calls and callable(self._names.get("get_inputs")):
+            owners = [one.owner for one in self._written]
+            for name in ("ModelNew", "Model", *owners):
+                cls = self._names.get(name or "")
+                if isinstance(cls, type) and issubclass(cls, torch.nn.Module):
+                    self._run(cls, (), None)
+                    self._recorder.note("run with its own get_init_inputs() and get_inputs()", 0)
+                    return
+
+    def _target(self, target: str | int) -> Any:
+        if isinstance(target, int):
+            for one in self._written:
+                if target in (one.line, one.owner_line):
+                    if one.owner is not None:
+                        return self._target(one.owner)
+                    return self._layer_of(one.line)
+            raise _Unasked(f"no layer to run on line {target}", "Name a line that defines one.")
+        held = self._names.get(target)
+        if held is None:
+            raise _Unasked(f"no class named {target[:60]}", "Name a class of the text.")
+        return held
+
+    def _layer_of(self, line: int) -> Any:
+        for layer in list(self._recorder._made_at):
+            if any(self._written[number].line == line for number in self._recorder._made_at[layer]):
+                return layer
+        raise _Unasked(f"no layer to run on line {line}", "Name a line that defines one.")
+
+    def _run(self, target: Any, shapes: Any, init_args: str | None) -> None:
+        model = target
+        if not isinstance(target, torch.nn.Module):
+            args, kwargs = self._arguments(init_args)
+            model = target(*args, **kwargs)
+        if not isinstance(target, (type, torch.nn.Module)) and not isinstance(model, torch.nn.Module):
+            return  # a function ran
+        inputs = tuple(torch.randn(*shape) for shape in shapes)
+        if not inputs and callable(self._names.get("get_inputs")):
+            inputs = tuple(self._names["get_inputs"]())
+        if not inputs:
+            raise _Unasked("a run without an input shape", "Give the shape of the input.")
+        model(*inputs)
+
+    def _arguments(self, written: str | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if written is not None:
+            names = {**self._names, "_given": lambda *args, **kwargs: (args, kwargs)}
+            return eval(compile(f"_given({written}\n)", FILE, "eval"), names)
+        given = self._names.get("get_init_inputs")
+        held = given() if callable(given) else ()
+        return ((), held) if isinstance(held, dict) else (tuple(held or ()), {})
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def _end(self, failed: BaseException | None) -> None:
+        """Send what ended the text, and what is written in it that nothing called."""
+        stack = lines_of(failed) if failed is not None else []
+        if failed is not None and not stack and isinstance(failed, SyntaxError) and failed.lineno:
+            stack = [failed.lineno]
+        left = [
+            number
+            for number, one in enumerate(self._written)
+            if number not in self._recorder.ran
+            and not (stack and self._request.target is None and self._around(one, stack))
+        ]
+        self._send("left", left)
+        refused = self._recorder.refused
+        if failed is not None:
+            told = next((one for one in refused if one[0] is failed), None)
+            frames = [frame for frame, _ in traceback.walk_tb(failed.__traceback__)][::-1]
+            attempt = told[1] if told else attempted(frames)
+            _send_error(self._send, *_told(failed, stack, self._limits), attempt or None)
+            return
+        for error, _, lines in refused:
+            text = f"the text catches torch's {type(error).__name__}: {_message(error)}"
+            self._recorder.note(text, (lines or [0])[-1])
+        if not self._recorder.calls and not left:
+            if refused:
+                error, attempt, lines = refused[-1]
+                _send_error(self._send, *_told(error, lines, self._limits), attempt or None)
+                return
+            what = "no convolution ran, and no transposed one is defined"
+            if self._written:
+                what = "no convolution ran"
+            hint = "Paste the lines that make the layer and call it."
+            _send_error(self._send, "NothingToExplain", what, [], hint)
+
+    def _around(self, one: Definition, stack: list[int]) -> bool:
+        """Whether an error came from inside of what a definition stands in: it was being called."""
+        return any(first <= line <= last for first, last in self._spans(one) for line in stack)
+
+    def _spans(self, one: Definition) -> list[tuple[int, int]]:
+        spans = [(one.line, one.line)]
+        for node in ast.walk(self._tree):
+            if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.lineno == one.owner_line:
+                spans.append((node.lineno, node.end_lineno or node.lineno))
+        return spans
+
+
+class _Unasked(Exception):
+    """What was asked to be run is not there."""
+
+    def __init__(self, what: str, hint: str):
+        super().__init__(what)
+        self.hint = hint
+
+
+#: Flags of `from __future__` imports, which hold for a whole text.
+_FUTURE = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
+_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>")
+_ALLOCATE = re.compile(r"tried to allocate (\d+) bytes|allocate ([\d.]+ \w+) for an array")
+
+
+def _told(
+    error: BaseException, stack: list[int], limits: Limits
+) -> tuple[str, str, list[int], str]:
+    """Return type, message, lines and hint of what ended a text."""
+    if isinstance(error, _Unasked):
+        return "Refused", str(error), stack, error.hint
+    message = _message(error)
+    room = f"the reader has {limits.bytes >> 20} MB"
+    asked = _ALLOCATE.search(message)
+    if asked or isinstance(error, MemoryError) or "not enough memory" in message:
+        size = int(asked[1]) / 2**20 if asked and asked[1] else None
+        what = f"a tensor of {size:,.0f} MB" if size else (asked and f"an array of {asked[2]}")
+        return "Refused", f"{what or 'more memory'}: {room}", stack, "Use smaller tensors."
+    hint = "Paste the line that defines it." if type(error) is NameError else ""
+    return type(error).__name__, message, stack, hint
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except BaseException:
+        text = type(error).__name__
+    return (text.strip().split("\n") or [""])[0][:2000]
+
+
+def warm() -> None:
+    """Load what a first text would load; small enough to start no threads."""
+    import argparse, bisect, collections, contextlib, copy, dataclasses, datetime, decimal  # noqa: E401, F401
+    import enum, fractions, functools, heapq, inspect, itertools, json, logging, math  # noqa: E401, F401
+    import operator, pathlib, pickle, platform, pprint, random, shutil, statistics  # noqa: E401, F401
+    import string, tempfile, textwrap, time, timeit, typing, unittest, uuid  # noqa: E401, F401
+
+    import numpy.fft
+    import numpy.linalg
+    import numpy.ma
+    import numpy.polynomial
+    import numpy.random
+    import numpy.testing
+    import torch.ao.quantization
+    import torch.autograd.functional
+    import torch.distributions
+    import torch.fx
+    import torch.nn.grad
+    import torch.nn.utils.parametrizations
+    import torch.nn.utils.parametrize
+    import torch.nn.utils.rnn
+    import torch.nn.utils.spectral_norm
+    import torch.onnx
+    import torch.optim.lr_scheduler
+    import torch.testing
+    import torch.utils.checkpoint
+    import torch.utils.data
+    import torch.utils.flop_counter  # noqa: F401
+
+    torch.set_num_threads(1)
+    x = torch.ones(1, 1, 3, requires_grad=True)
+    layers = torch.nn.ConvTranspose1d(1, 1, 2), torch.nn.ReLU(), torch.nn.Conv1d(1, 1, 1)
+    y = torch.nn.Sequential(*layers)(x)
+    y.sum().backward()
+    repr(y), f"{y.sum().item():.2f}", repr(np.ones(2)), torch.jit.trace(layers[1], x)
+    torch.func.vmap(torch.sin)(torch.ones(2))

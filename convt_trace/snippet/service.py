@@ -1,0 +1,153 @@
+"""Readings by processes of their own: two at a time, and each visitor in turn."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from typing import Any
+
+from convt_trace.snippet.building import Builder
+from convt_trace.snippet.limits import Limits
+from convt_trace.snippet.reading import Run
+from convt_trace.snippet.wire import Garbled, messages
+from convt_trace.snippet.zygote import NoBox, Zygote
+
+#: Readings at the same time: each has one thread.
+AT_ONCE = 2
+#: A text that took longer is not read again to find which of its numbers are random.
+_AGAIN_SECONDS = 1.0
+
+
+class Turns:
+    """So many at a time; who waits is let in visitor by visitor, not text by text.
+
+    Parameters
+    ----------
+    at_once : int
+    """
+
+    def __init__(self, at_once: int):
+        self._free = at_once
+        self._waiting: OrderedDict[str, deque[threading.Event]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def turn(self, visitor: str) -> Iterator[None]:
+        """Wait for a turn, and hold it."""
+        mine = threading.Event()
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                mine.set()
+            else:
+                self._waiting.setdefault(visitor, deque()).append(mine)
+        mine.wait()
+        try:
+            yield
+        finally:
+            self._next()
+
+    def _next(self) -> None:
+        with self._lock:
+            if not self._waiting:
+                self._free += 1
+                return
+            visitor, queue = self._waiting.popitem(last=False)
+            queue.popleft().set()
+            if queue:
+                self._waiting[visitor] = queue  # behind everybody else
+
+
+_turns = Turns(AT_ONCE)
+_starting = threading.Lock()
+_zygotes: dict[bool, Zygote] = {}
+
+
+def _zygote(locked: bool) -> Zygote:
+    with _starting:
+        if locked not in _zygotes or not _zygotes[locked].alive:
+            _zygotes[locked] = Zygote(locked)
+            atexit.register(_zygotes[locked].close)
+        return _zygotes[locked]
+
+
+def why_no_box() -> str:
+    """Return why texts are not run here; empty where they are. Starts the process that runs them."""
+    try:
+        _zygote(locked=True)
+    except NoBox as error:
+        return str(error)
+    return ""
+
+
+def read(
+    source: str, run: Run | None, limits: Limits, builder: Builder, visitor: str, locked: bool
+) -> None:
+    """Read a text in a process of its own, and add what it sends to ``builder``.
+
+    Raises
+    ------
+    NoBox
+        Where no process can be locked here.
+    """
+    request: dict[str, Any] = {"source": source, "seed": 0}
+    if run is not None:
+        shapes = [list(shape) for shape in run.input_shapes]
+        request |= {"target": run.target, "input_shapes": shapes, "init_args": run.init_args}
+    with _turns.turn(visitor):
+        seconds = _attempt(request, limits, builder, locked)
+        if builder.drew:
+            _mark_random(request, limits, builder, locked, seconds)
+
+
+def _attempt(request: dict[str, Any], limits: Limits, builder: Builder, locked: bool) -> float:
+    """Run a text once; return how long it took."""
+    started = time.monotonic()
+    bytes_in_sum = limits.recorded_elements * 8
+    try:
+        with _zygote(locked).ask(request, limits) as take:
+            for message in messages(take, bytes_in_sum):
+                builder.add(message)
+    except NoBox:
+        raise
+    except Garbled as fault:
+        builder.error = None
+        builder.ended(f"an answer that can't be read ({fault})", "")
+    except (OSError, EOFError):
+        pass
+    spent = time.monotonic() - started
+    if not builder.complete:
+        if spent > min(limits.wall_seconds, limits.seconds + 1):
+            what = f"more than {limits.seconds:g} seconds of computing"
+            builder.ended(what, "Use smaller tensors or fewer repetitions.")
+        else:
+            builder.ended("a crash inside torch, or more memory than there is", "Use smaller tensors.")
+    return spent
+
+
+def _mark_random(
+    request: dict[str, Any], limits: Limits, builder: Builder, locked: bool, seconds: float
+) -> None:
+    """Read again with another seed and mark the calls whose numbers change.
+
+    Where the first reading took long, every call is marked instead.
+    """
+    outputs = builder.outputs
+    changed = set(range(len(outputs)))
+    if seconds < _AGAIN_SECONDS and outputs:
+        again = Builder([], limits)
+        _attempt({**request, "seed": 1}, limits, again, locked)
+        others = again.outputs
+        if len(others) == len(outputs):
+            changed = {at for at, one in enumerate(outputs) if one != others[at]}
+    builder.random_calls = changed
+    if changed or not outputs:
+        builder.note(
+            0,
+            "random numbers without torch.manual_seed differ at each run: what is shown is one "
+            "sample, the one after torch.manual_seed(0)",
+        )
