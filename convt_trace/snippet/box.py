@@ -12,6 +12,7 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from convt_trace.snippet import seccomp
@@ -44,8 +45,30 @@ def data_bytes() -> int:
         return 0
 
 
-def bound(limits: Limits) -> None:
+class Clock:
+    """Rings when this process has computed for too long. A locked process can set no other.
+
+    Attributes
+    ----------
+    over : callable
+        What to do then; at first the process ends.
+    """
+
+    def __init__(self) -> None:
+        self.over: Callable[[], object] = lambda: os._exit(0)
+
+    def start(self, seconds: float) -> None:
+        """Count the seconds of this process alone: what others do meanwhile does not count."""
+        if hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGPROF, lambda *_: self.over())
+            signal.setitimer(signal.ITIMER_PROF, seconds)
+
+
+def bound(limits: Limits) -> Clock:
     """Let the kernel end this process when it takes too long, and deny memory, files and processes."""
+    clock = Clock()
+    if sys.platform == "win32":
+        return clock
     import resource
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -61,6 +84,8 @@ def bound(limits: Limits) -> None:
     for kind, value in caps.items():
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(kind, (value, value))
+    clock.start(limits.seconds)
+    return clock
 
 
 def forget(pipe: int) -> None:
@@ -86,8 +111,8 @@ def _no_files() -> None:
         os.close(made)
 
 
-def lock(pipe: int, limits: Limits) -> None:
-    """Lock this process in. It holds the first byte of no text yet.
+def lock(pipe: int, limits: Limits) -> Clock:
+    """Lock this process in, before the first byte of a text is looked at; return its clock.
 
     Parameters
     ----------
@@ -100,10 +125,11 @@ def lock(pipe: int, limits: Limits) -> None:
     OSError
         Where the kernel does not take the filter: nothing may run then.
     """
-    bound(limits)
+    clock = bound(limits)
     forget(pipe)
     _no_files()
     seccomp.install(seccomp.program(seccomp.machine(), pipe))
+    return clock
 
 
 def holds() -> bool:
@@ -141,6 +167,6 @@ def _shut_in() -> bool:
     return True
 
 
-def loosely(pipe: int, limits: Limits) -> None:
+def loosely(pipe: int, limits: Limits) -> Clock:
     """Only bound time and memory: for a text that a person at this computer has agreed to run."""
-    bound(limits)
+    return bound(limits)

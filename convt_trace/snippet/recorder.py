@@ -115,6 +115,11 @@ class Recorder(TorchFunctionMode):
         self.send("error", {"type": "Refused", "message": what, "stack": lines, "hint": hint})
         os._exit(0)
 
+    def out_of_time(self) -> NoReturn:
+        """End the process: it has computed for too long."""
+        seconds = self._limits.seconds
+        self.end(f"more than {seconds:g} seconds of computing", "Use smaller tensors or fewer repetitions.")
+
     # -- what torch is asked for --------------------------------------------------------------------
 
     def __torch_function__(

@@ -7,18 +7,17 @@ import __future__
 import ast
 import builtins
 import linecache
-import os
 import re
-import signal
 import sys
 import traceback
 import warnings
 from dataclasses import asdict, dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
 
+from convt_trace.snippet.box import Clock
 from convt_trace.snippet.clean import parse
 from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import Limits
@@ -51,7 +50,7 @@ class Request:
     init_args: str | None = None
 
 
-def read(request: Request, limits: Limits, send: Send) -> None:
+def read(request: Request, limits: Limits, send: Send, clock: Clock) -> None:
     """Read a text and send what it holds; never raises."""
     np.seterr(all="warn")
     try:
@@ -65,6 +64,7 @@ def read(request: Request, limits: Limits, send: Send) -> None:
     send("written", [_as_sent(one) for _, one in written])
     places = {place: number for number, (place, _) in enumerate(written)}
     recorder = Recorder(send, limits, places)
+    clock.over = recorder.out_of_time
     Running(request, limits, recorder, tree, [one for _, one in written]).run(source)
 
 
@@ -112,10 +112,9 @@ class Running:
         lines = [line + "\n" for line in source.split("\n")]
         linecache.cache[FILE] = (len(source), None, lines, FILE)
         draws = Draws(self._request.seed)
-        self._name_what_is_bare()
         self._recorder.watch_layers()
         arrange(self._recorder, self._names, guarded_imports(self._tree))
-        self._count_seconds()
+        self._name_what_is_bare()
         failed: BaseException | None = None
         with warnings.catch_warnings(), self._recorder:
             warnings.simplefilter("ignore")
@@ -142,19 +141,6 @@ class Running:
                 self._recorder.note(f"{name} is read as torch's: the text does not import it", line)
         self._names["__builtins__"] = held
 
-    def _count_seconds(self) -> None:
-        """End the text when it has computed for too long: the time of this process alone counts."""
-
-        def over(signal: int, frame: Any) -> NoReturn:
-            self._recorder.end(
-                f"more than {self._limits.seconds:g} seconds of computing",
-                "Use smaller tensors or fewer repetitions.",
-            )
-
-        if hasattr(signal, "setitimer"):
-            signal.signal(signal.SIGPROF, over)
-            signal.setitimer(signal.ITIMER_PROF, self._limits.seconds)
-
     # -- running ----------------------------------------------------------------------------------
 
     def _execute(self) -> None:
@@ -164,13 +150,23 @@ class Running:
         doc = ast.get_docstring(self._tree, clean=False)
         self._names["__doc__"] = doc
         for number, statement in enumerate(self._tree.body):
-            if isinstance(statement, ast.Expr) and not (number == 0 and doc is not None):
+            if self._is_output(statement):
+                self._recorder.note("read as pasted output, not as code", statement.lineno)
+            elif isinstance(statement, ast.Expr) and not (number == 0 and doc is not None):
                 expression = ast.Expression(statement.value)
                 code = compile(expression, FILE, "eval", flags, dont_inherit=True)
                 self._show(statement.lineno, eval(code, self._names))
             else:
                 block = ast.Module([statement], [])
                 exec(compile(block, FILE, "exec", flags, dont_inherit=True), self._names)
+
+    def _is_output(self, statement: ast.stmt) -> bool:
+        """Whether a statement is a printed tensor or array: no name of the text stands for them."""
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            return False
+        name = call.func.id
+        return name in ("tensor", "array") and name not in self._names
 
     def _show(self, line: int, value: Any) -> None:
         if value is None or isinstance(value, StandIn):
@@ -351,6 +347,7 @@ def warm() -> None:
 
     torch.set_num_threads(1)
     x = torch.ones(1, 1, 3, requires_grad=True)
+    torch.optim.SGD([x]).step()
     layers = torch.nn.ConvTranspose1d(1, 1, 2), torch.nn.ReLU(), torch.nn.Conv1d(1, 1, 1)
     y = torch.nn.Sequential(*layers)(x)
     y.sum().backward()

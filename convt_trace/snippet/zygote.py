@@ -172,8 +172,8 @@ def _child(descriptor: int, locked: bool) -> None:
             asked = json.loads(bytes(take(length) or b""))
         limits = Limits(**asked["limits"])
         os.set_blocking(descriptor, True)
-        (box.lock if locked else box.loosely)(descriptor, limits)
-        read(Request(**asked["request"]), limits, Sender(descriptor))
+        clock = (box.lock if locked else box.loosely)(descriptor, limits)
+        read(Request(**asked["request"]), limits, Sender(descriptor), clock)
     except BaseException:  # the parent has what was sent
         os._exit(1)
     os._exit(0)
