@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     if chosen.command == "export":
         return _export(chosen)
-    return _explain(chosen.file, chosen.cell, chosen.json)
+    return _explain(chosen)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         "--cell", metavar="N,C,POS", type=_cell, help="add up this output cell alone: 0,1,2,2"
     )
     explain.add_argument("--json", action="store_true", help="print the calls as JSON")
+    _unboxed(explain)
 
     does = "write a case as an HTML file that plays it with no server and no network"
     export = commands.add_parser("export", help=does, description=f"{does.capitalize()}.")
@@ -79,7 +80,16 @@ def _parser() -> argparse.ArgumentParser:
         "--cell", metavar="N,C,POS", help="the output cell that is selected, such as 0,1,2,2"
     )
     export.add_argument("--title", default="", help="a heading")
+    _unboxed(export)
     return parser
+
+
+def _unboxed(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--run-unboxed",
+        action="store_true",
+        help="run the text as `python` would, where no process can be locked: only what you trust",
+    )
 
 
 def _cell(text: str) -> Ints:
@@ -92,8 +102,9 @@ def _cell(text: str) -> Ints:
 # -- explain ------------------------------------------------------------------------------------
 
 
-def _explain(file: str, cell: Ints | None, as_json: bool) -> int:
+def _explain(asked: argparse.Namespace) -> int:
     """Print the answer, or JSON, on standard output and what went wrong on standard error."""
+    file, cell = asked.file, asked.cell
     try:
         source = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as unread:
@@ -101,11 +112,11 @@ def _explain(file: str, cell: Ints | None, as_json: bool) -> int:
         return 2
     error: SnippetError | None = None
     try:
-        reading = read_snippet(source, isolated=True)
+        reading = read_snippet(source, unboxed=asked.run_unboxed)
     except SnippetError as raised:
         error, reading = raised, raised.reading
     missing = "" if cell is None else _not_there(reading, cell)
-    if as_json:
+    if asked.json:
         print(json.dumps(_as_json(reading, error)))
     elif text := answer(reading, source, cell):
         print(text)
@@ -241,11 +252,14 @@ def _block(text: str) -> str:
 # -- what went wrong ----------------------------------------------------------------------------
 
 
+_ASK = " With --run-unboxed it runs on this computer, as `python` would run it."
+
+
 def trouble(error: SnippetError) -> str:
     """Return an error, what it means in plain words, and the smallest change that helps."""
     told = explained(error)
     if told is None:
-        return f"{error}\n{error.hint}".rstrip()
+        return f"{error}\n{error.hint}{_ASK if error.type == 'NoBox' else ''}".rstrip()
     code = f"\n\n{_block(told.code)}" if told.code else ""
     return f"{error}\n{told.plain} {told.fix}{code}"
 
@@ -260,7 +274,7 @@ class _NotThere(ValueError):
 def _export(asked: argparse.Namespace) -> int:
     """Write a page: 1 where there is nothing to write, 2 for a unit or a cell that is not there."""
     try:
-        case = _named(asked.case, asked.call)
+        case = _named(asked.case, asked.call, asked.run_unboxed)
         unit = _unit(case, asked.order, asked.unit)
         view, cell = View(asked.order), None
         if asked.cell is not None:
@@ -273,7 +287,10 @@ def _export(asked: argparse.Namespace) -> int:
     except _NotThere as error:
         print(error, file=sys.stderr)
         return 2
-    except (OSError, Unreadable, LayerError, ExportError, SnippetError) as error:
+    except SnippetError as error:
+        print(trouble(error), file=sys.stderr)
+        return 1
+    except (OSError, Unreadable, LayerError, ExportError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{asked.output}: {written / 1e6:.1f} MB, {case.line()}")
@@ -316,13 +333,13 @@ def _refuse_off_screen(case: Case, view: View, step: int, cell: Ints) -> None:
         raise _NotThere(f"--cell: {place} is not on screen at step {step}: give a --step near it.")
 
 
-def _named(name: str, call: int) -> Case:
+def _named(name: str, call: int, unboxed: bool) -> Case:
     """Return a preset's case, a case file's, or that of a snippet's call (counted from 1)."""
     if name in PRESETS:
         return PRESETS[name].settings.case()
     if name.endswith(".json"):
         return from_json(Path(name).read_bytes())
-    cases = read_snippet(Path(name).read_text(errors="replace"), isolated=True).cases
+    cases = read_snippet(Path(name).read_text(errors="replace"), unboxed=unboxed).cases
     if not 1 <= call <= len(cases):
         raise ExportError(
             f"{name} runs {len(cases)} transposed convolutions: there is no call {call} to write."
@@ -331,10 +348,7 @@ def _named(name: str, call: int) -> Case:
 
 
 if __name__ == "__main__":
-    from convt_trace.snippet.worker import fork_here
-
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
-    fork_here()
     sys.exit(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -18,7 +18,7 @@ from convt_trace.app import address, answers, shell, uncalled
 from convt_trace.app.editor.mount import Load, Mark, editor
 from convt_trace.app.gallery import EXAMPLES, name_of
 from convt_trace.app.markdown import code, plain
-from convt_trace.app.readings import Result, readings, warm_up
+from convt_trace.app.readings import Asked, Result, readings, trouble
 from convt_trace.snippet import LIMITS, Attempt, Call, Run, SnippetError
 
 #: More calls than this are chosen from a list; as tabs they could not be told apart.
@@ -37,19 +37,30 @@ class State:
         The text that is explained.
     run : Run or None
         Which of the layers that it never calls to run, and on what.
+    unboxed : bool
+        Whether this text runs with no lock, because the person at this computer has agreed to it.
     load : Load or None
         The text that the page last put into the editor.
+    visitor : str
+        Who asks: visitors take turns.
     """
 
     source: str | None = None
     run: Run | None = None
+    unboxed: bool = False
     load: Load | None = None
+    visitor: str = field(default_factory=lambda: uuid4().hex)
+
+    @property
+    def asked(self) -> Asked:
+        """What is read for this page."""
+        return Asked(self.source or "", self.run, self.unboxed)
 
     def explain(self, source: str) -> None:
         """Explain a text; what was asked about the text before is forgotten."""
         readings.try_again(source)
         if source != self.source:
-            self.source, self.run = source, None
+            self.source, self.run, self.unboxed = source, None, False
 
     def put(self, name: str, prefix: str = "") -> None:
         """Put an example into the editor and explain it."""
@@ -60,23 +71,24 @@ class State:
 
 def page() -> None:
     shell.page("Explain", sidebar=200)
-    warm_up()
     state = _state()
     st.markdown("#### Paste a snippet, see where its numbers come from")
+    if reason := trouble():
+        st.caption(f":material/lock_open: Texts are not run on this computer: {plain(reason)}.")
     with shell.apart():
         _gallery(state)
     left, right = st.columns([3, 2], gap="medium")
     with right:
         found = shell.apart()
         _limits()
-    if state.source is not None and not readings.has(state.source, state.run):
+    if state.source is not None and not readings.has(state.asked):
         # The editor is on screen while the text is read; the next run draws it with its marks.
         with left:
             _editor(state, None)
         with found, st.spinner("Reading the snippet …"):
-            readings.read(state.source, state.run)
+            readings.read(state.asked, state.visitor)
         st.rerun()
-    result = None if state.source is None else readings.read(state.source, state.run)
+    result = None if state.source is None else readings.read(state.asked, state.visitor)
     with left:
         _editor(state, result)
     if result is not None:
@@ -149,15 +161,13 @@ def _marks(state: State, result: Result) -> list[Mark]:
 def _limits() -> None:
     with st.popover("What is read", icon=":material/rule:", type="tertiary"):
         st.markdown(
-            "The text is never executed. It is read step by step, and torch computes what it asks for "
-            "on the CPU. It has no files, data sets or network."
+            "Python and torch run the text in a process that can compute and do nothing else: it has "
+            "no files, no data sets, no network, no graphics card. What asks for one of these, or for "
+            "a package that is not here, gets a stand-in, and a note says so."
         )
         st.markdown(
-            f"- up to {LIMITS.source_chars:,} characters, {LIMITS.steps:,} steps and "
-            f"{LIMITS.seconds:g} seconds\n"
-            f"- tensors of up to {LIMITS.tensor_elements:,} numbers, "
-            f"{LIMITS.live_bytes >> 20} MB of them at one time\n"
-            f"- {LIMITS.macs:,} multiply-accumulates in total\n"
+            f"- up to {LIMITS.source_chars:,} characters\n"
+            f"- {LIMITS.seconds:g} seconds of computing, {LIMITS.bytes >> 20} MB of memory\n"
             f"- the first {LIMITS.calls} convolutions, with {LIMITS.recorded_elements:,} numbers in "
             "total\n"
             f"- {LIMITS.text_chars:,} characters of printed text"
@@ -172,6 +182,8 @@ def _found(state: State, result: Result) -> None:
     reading = result.reading
     if result.error is not None and not (reading.definitions and _is_nothing(result.error)):
         _error(result.error)
+        if result.error.type == "NoBox" and shell.is_at_home():
+            _agree(state)
         if result.out_of_time:
             st.caption("The server may be busy: Explain tries again.")
     for line, warning in warnings_of(state.source or ""):
@@ -187,7 +199,8 @@ def _found(state: State, result: Result) -> None:
         more = [f"{len(notes) - _NOTES_SHOWN:,} more"] if len(notes) > _NOTES_SHOWN else []
         st.caption("\n".join(f"- {plain(note)}" for note in [*notes[:_NOTES_SHOWN], *more]))
     if state.source is not None:
-        uncalled.show(readings.read(state.source).reading.definitions, state.run, _runner(state))
+        first = readings.read(replace(state.asked, run=None), state.visitor)
+        uncalled.show(first.reading.definitions, state.run, _runner(state))
 
 
 def _runner(state: State) -> uncalled.Runner:
@@ -197,6 +210,16 @@ def _runner(state: State) -> uncalled.Runner:
     return run
 
 
+def _agree(state: State) -> None:
+    """Offer to run the text with no lock: never by a link, only by this click."""
+
+    def agreed() -> None:
+        state.unboxed = True
+
+    st.markdown("This runs the text on your computer, as `python` would. Only do it with one you trust.")
+    st.button("Run it on this computer", icon=":material/play_arrow:", on_click=agreed)
+
+
 def _is_nothing(error: SnippetError) -> bool:
     return error.type == "NothingToExplain"
 
@@ -204,7 +227,7 @@ def _is_nothing(error: SnippetError) -> bool:
 def _error(error: SnippetError) -> None:
     """Show torch's message, then what it means and the smallest change that makes it run."""
     where = f"**Line {error.lineno}.** " if error.lineno else ""
-    if error.type in ("Refused", "NothingToExplain"):
+    if error.type in ("Refused", "NothingToExplain", "NoBox"):
         lead = "Not read: " if error.type == "Refused" else ""
         text = f"{where}{lead}{plain(error.message)}."
         st.warning(f"{text} {plain(error.hint)}".strip(), icon=":material/block:")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 from convt_trace.engine.memory import Cache
 from convt_trace.snippet import Reading, Run, SnippetError, read_snippet
-from convt_trace.snippet import worker as _worker
+from convt_trace.snippet.service import why_no_box
 
 #: Bytes of tensors that are cached, in all; a DCGAN at full size has 15 MB.
 _CACHED_BYTES = 64 * 2**20
@@ -44,6 +45,24 @@ class Result:
         return sum(tensors.values()) + 2 * len(self.reading.printed)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A text to be read.
+
+    Attributes
+    ----------
+    source : str
+    run : Run or None
+        Which of its layers to run.
+    unboxed : bool
+        Whether the person at this computer has agreed to run it with no lock.
+    """
+
+    source: str
+    run: Run | None = None
+    unboxed: bool = False
+
+
 class Readings:
     """Results by text; whoever asks for one that is being made waits for it.
 
@@ -54,37 +73,39 @@ class Readings:
     """
 
     def __init__(self, limit: int = _CACHED_BYTES):
-        self._cached: Cache[tuple[str, Run | None], Result] = Cache(limit, lambda one: one.bytes)
+        self._cached: Cache[Asked, Result] = Cache(limit, lambda one: one.bytes)
 
-    def read(self, source: str, run: Run | None = None) -> Result:
-        """Return the cached result of a text, or read it in the worker process."""
-        return self._cached.get((source, run), lambda: _read(source, run))
+    def read(self, asked: Asked, visitor: str = "") -> Result:
+        """Return the cached result of a text, or have it read when it is this visitor's turn."""
+        return self._cached.get(asked, lambda: _read(asked, visitor))
 
-    def has(self, source: str, run: Run | None = None) -> bool:
+    def has(self, asked: Asked) -> bool:
         """Whether a result is cached, so that no spinner is needed."""
-        return self._cached.has((source, run))
+        return self._cached.has(asked)
 
     def try_again(self, source: str) -> None:
         """Forget the results of a text whose time ran out."""
-        self._cached.forget(lambda key, result: key[0] == source and result.out_of_time)
+        self._cached.forget(lambda key, result: key.source == source and result.out_of_time)
 
 
-def _read(source: str, run: Run | None) -> Result:
+def _read(asked: Asked, visitor: str) -> Result:
     try:
-        return Result(read_snippet(source, run, isolated=True))
+        reading = read_snippet(asked.source, asked.run, visitor=visitor, unboxed=asked.unboxed)
+        return Result(reading)
     except SnippetError as error:
         return Result(error.reading, error)
 
 
 readings = Readings()
-_warming = threading.Lock()
-_warm = False
 
 
-def warm_up() -> None:
-    """Start the worker while the first page is drawn: importing torch takes a while."""
-    global _warm
-    with _warming:
-        if not _warm:
-            _warm = True
-            threading.Thread(target=_worker.warm_up, daemon=True).start()
+@cache
+def _starting() -> Future[str]:
+    """Start the process that runs texts, once: to import torch takes a while."""
+    return ThreadPoolExecutor(1).submit(why_no_box)
+
+
+def trouble() -> str:
+    """Return why texts are not run here, as far as that is known by now; start what runs them."""
+    starting = _starting()
+    return starting.result() if starting.done() else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -62,6 +63,19 @@ def page(title: str, sidebar: Literal["auto"] | int = "auto", bare: bool = False
             if label == title:
                 address.remember(file)
             st.page_link(file, label=label, icon=icon, query_params=address.of(file))
+
+
+def is_at_home() -> bool:
+    """Whether the visitor sits at the computer that serves the page, with no proxy in between.
+
+    A proxy on the same computer would make every visitor look like one at home. It forwards either
+    the host's public name or a header that says for whom it asks.
+    """
+    asked = st.context.headers
+    proxied = any(asked.get(name) for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"))
+    names = (urlsplit(f"//{asked.get('Host', '')}"), urlsplit(asked.get("Origin") or ""))
+    home = all(name.hostname in ("localhost", "127.0.0.1", "::1") for name in names)
+    return home and not proxied and st.context.ip_address is None
 
 
 def apart() -> DeltaGenerator:

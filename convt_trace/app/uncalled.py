@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from convt_trace.app.markdown import code, plain
+from convt_trace.app.markdown import code
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.text import AXES
 from convt_trace.snippet import Argument, Definition, Run
@@ -19,7 +19,7 @@ _MOST_LISTED = 8
 
 
 def show(definitions: Sequence[Definition], run: Run | None, runner: Runner) -> None:
-    """List the layers that are never called, and offer to run them.
+    """List the layers that are never called, and offer to run them where texts are run.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def show(definitions: Sequence[Definition], run: Run | None, runner: Runner) -> 
         owners.setdefault(one.owner or one.line, []).append(one)
     for target, group in owners.items():
         for one in group[:_MOST_LISTED]:
-            st.markdown(f"Line {one.line} defines {code(one.text)} and nothing here calls it.")
-            if one.reason:
-                st.caption(plain(one.reason))
+            known = " and nothing here calls it" if one.uncalled else ""
+            st.markdown(f"Line {one.line} defines {code(one.text)}{known}.")
         if len(group) > _MOST_LISTED:
             st.markdown(f"{len(group) - _MOST_LISTED:,} more layers of {code(str(target))} too.")
-        _form(target, group, run, runner)
+        if all(one.uncalled for one in group):
+            _form(target, group, run, runner)
 
 
 def _form(target: str | int, group: Sequence[Definition], run: Run | None, runner: Runner) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import LIMITS, Limits
 from convt_trace.snippet.reading import (
@@ -116,6 +118,6 @@ def _not_run(source: str, reason: str, limits: Limits) -> SnippetError:
         hint="What the text writes down is listed. In a Linux container it is run.",
         reading=Reading(
             notes=tuple(Note(line, note) for line, note in noted),
-            definitions=tuple(one for _, one in definitions(tree, text)),
+            definitions=tuple(replace(one, uncalled=False) for _, one in definitions(tree, text)),
         ),
     )

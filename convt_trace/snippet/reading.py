@@ -211,8 +211,8 @@ class Definition:
         What the owner's constructor and its ``forward`` take (without ``self``).
     in_channels : int or None
         The channels of its input, where they are written as a number.
-    reason : str
-        Why it could not be run by itself, when there was an attempt.
+    uncalled : bool
+        Whether the text ran and nothing called it; False where the text was not run.
     """
 
     line: int
@@ -223,7 +223,7 @@ class Definition:
     init_arguments: tuple[Argument, ...] = ()
     forward_arguments: tuple[Argument, ...] = ()
     in_channels: int | None = None
-    reason: str = ""
+    uncalled: bool = True
 
     @property
     def dims(self) -> int:
@@ -231,7 +231,8 @@ class Definition:
         return int(self.op[-2])
 
     def __str__(self) -> str:
-        return f"line {self.line} defines {self.text} and nothing here calls it"
+        known = " and nothing here calls it" if self.uncalled else ""
+        return f"line {self.line} defines {self.text}{known}"
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,7 @@ class Recorder(TorchFunctionMode):
             output = func(*args, **kwargs)
         except BaseException as error:
             frames = list(_frames(sys._getframe()))
+            self.ran |= self._written_for(_layer_at(frames))
             self.refused.append((error, attempted(frames, op, given), lines_now()))
             raise
         with _out_of_tracing():
@@ -155,9 +156,7 @@ class Recorder(TorchFunctionMode):
         if not all(isinstance(one, torch.Tensor) for one in (given["input"], output)):
             return  # torch.fx's proxies
         layer = _layer_at(_frames(sys._getframe()))
-        ran = {self._places[place] for place in places_now() if place in self._places}
-        if layer is not None:
-            ran |= self._made_at.get(layer) or self._made_like.get(repr(layer), set())
+        ran = self._written_for(layer)
         self.ran |= ran
         lines = lines_now()
         dims = int(op[-2])
@@ -165,6 +164,13 @@ class Recorder(TorchFunctionMode):
         self.record(op, name, {**given, **_sizes(op, given, dims)}, output, lines, ran)
         if not op.startswith("conv_transpose") and output.requires_grad:
             self._listen(op, given, output)
+
+    def _written_for(self, layer: Any) -> set[int]:
+        """Return which written layers are being called: the lines that run, and where it was made."""
+        written = {self._places[place] for place in places_now() if place in self._places}
+        if layer is None:
+            return written
+        return written | (self._made_at.get(layer) or self._made_like.get(repr(layer), set()))
 
     def record(
         self,

@@ -6,12 +6,16 @@ import __future__
 
 import ast
 import builtins
+import io
 import linecache
 import re
 import sys
 import traceback
+import types
 import warnings
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,7 +26,15 @@ from convt_trace.snippet.clean import parse
 from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.reading import Definition
-from convt_trace.snippet.recorder import FILE, Recorder, Send, attempted, lines_of
+from convt_trace.snippet.recorder import (
+    FILE,
+    FUNCTIONS,
+    Recorder,
+    Send,
+    arguments,
+    attempted,
+    lines_of,
+)
 from convt_trace.snippet.standin import StandIn
 from convt_trace.snippet.surroundings import Draws, arrange, bare_names, main_module
 from convt_trace.snippet.written import definitions, guarded_imports, unmade_names
@@ -116,10 +128,12 @@ class Running:
         arrange(self._recorder, self._names, guarded_imports(self._tree))
         self._name_what_is_bare()
         failed: BaseException | None = None
+        ran: set[int] | None = None
         with warnings.catch_warnings(), self._recorder:
             warnings.simplefilter("ignore")
             try:
                 self._execute()
+                ran = set(self._recorder.ran)
                 self._run_what_was_asked_for()
             except SystemExit:
                 pass
@@ -127,7 +141,7 @@ class Running:
                 failed = error
         self._recorder.flush()
         self._send("random", draws.look())
-        self._end(failed)
+        self._end(failed, ran)
 
     # -- before -----------------------------------------------------------------------------------
 
@@ -232,23 +246,27 @@ class Running:
 
     # -- the end ----------------------------------------------------------------------------------
 
-    def _end(self, failed: BaseException | None) -> None:
-        """Send what ended the text, and what is written in it that nothing called."""
+    def _end(self, failed: BaseException | None, ran: set[int] | None) -> None:
+        """Send what ended the text, and what is written in it that nothing called.
+
+        ``ran`` is what the text itself has run; None where an error ended it.
+        """
         stack = lines_of(failed) if failed is not None else []
         if failed is not None and not stack and isinstance(failed, SyntaxError) and failed.lineno:
             stack = [failed.lineno]
+        # What failed after the text had ended may be run otherwise.
+        ran = self._recorder.ran if failed is None or ran is None else ran
         left = [
             number
             for number, one in enumerate(self._written)
-            if number not in self._recorder.ran
-            and not (stack and self._request.target is None and self._around(one, stack))
+            if number not in ran and not (ran is self._recorder.ran and self._around(one, stack))
         ]
         self._send("left", left)
         refused = self._recorder.refused
         if failed is not None:
             told = next((one for one in refused if one[0] is failed), None)
             frames = [frame for frame, _ in traceback.walk_tb(failed.__traceback__)][::-1]
-            attempt = told[1] if told else attempted(frames)
+            attempt = told[1] if told else attempted(frames) or self._given_at_the_end(failed)
             _send_error(self._send, *_told(failed, stack, self._limits), attempt or None)
             return
         for error, _, lines in refused:
@@ -264,6 +282,27 @@ class Running:
                 what = "no convolution ran"
             hint = "Paste the lines that make the layer and call it."
             _send_error(self._send, "NothingToExplain", what, [], hint)
+
+    def _given_at_the_end(self, failed: BaseException) -> dict[str, Any]:
+        """Return what torch's function was given where it failed before anybody could see it.
+
+        Its own parser of arguments refuses wrong kinds before it asks a `TorchFunctionMode`. The
+        arguments are worked out again, which nothing but this explanation depends on.
+        """
+        last = failed.__traceback__
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        if not isinstance(failed, TypeError) or last is None or last.tb_frame.f_code.co_filename != FILE:
+            return {}
+        frame = last.tb_frame
+        place = next(islice(frame.f_code.co_positions(), last.tb_lasti // 2, None))
+        for node in ast.walk(self._tree):
+            if isinstance(node, ast.Call) and _place(node) == place:
+                try:
+                    return _asked(node, frame)
+                except Exception:
+                    return {}
+        return {}
 
     def _around(self, one: Definition, stack: list[int]) -> bool:
         """Whether an error came from inside of what a definition stands in: it was being called."""
@@ -287,7 +326,7 @@ class _Unasked(Exception):
 
 #: Flags of `from __future__` imports, which hold for a whole text.
 _FUTURE = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
-_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+>")
+_ADDRESS = re.compile(r"<.* at 0x[0-9a-fA-F]+>")
 _ALLOCATE = re.compile(r"tried to allocate (\d+) bytes|allocate ([\d.]+ \w+) for an array")
 
 
@@ -306,6 +345,27 @@ def _told(
         return "Refused", f"{what or 'more memory'}: {room}", stack, "Use smaller tensors."
     hint = "Paste the line that defines it." if type(error) is NameError else ""
     return type(error).__name__, message, stack, hint
+
+
+def _place(node: ast.Call) -> tuple[int | None, ...]:
+    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
+
+
+def _asked(node: ast.Call, frame: types.FrameType) -> dict[str, Any]:
+    """Return the attempt that a call of torch's function was; empty for any other function."""
+    op = FUNCTIONS.get(_evaluated(node.func, frame))
+    if op is None:
+        return {}
+    held = ast.copy_location(ast.Name("_held", ast.Load()), node)
+    call = ast.copy_location(ast.Call(held, node.args, node.keywords), node)
+    args, kwargs = _evaluated(call, frame, _held=lambda *args, **kwargs: (args, kwargs))
+    return attempted([], op, arguments(op, args, kwargs))
+
+
+def _evaluated(node: ast.expr, frame: types.FrameType, **more: Any) -> Any:
+    names = {**frame.f_globals, **frame.f_locals, **more}
+    with redirect_stdout(io.StringIO()):
+        return eval(compile(ast.Expression(node), FILE, "eval"), names)
 
 
 def _message(error: BaseException) -> str:

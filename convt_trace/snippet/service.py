@@ -18,8 +18,6 @@ from convt_trace.snippet.zygote import NoBox, Zygote
 
 #: Readings at the same time: each has one thread.
 AT_ONCE = 2
-#: A text that took longer is not read again to find which of its numbers are random.
-_AGAIN_SECONDS = 1.0
 
 
 class Turns:
@@ -99,21 +97,20 @@ def read(
         shapes = [list(shape) for shape in run.input_shapes]
         request |= {"target": run.target, "input_shapes": shapes, "init_args": run.init_args}
     with _turns.turn(visitor):
-        seconds = _attempt(request, limits, builder, locked)
+        _attempt(request, limits, builder, locked)
         if builder.drew:
-            _mark_random(request, limits, builder, locked, seconds)
+            _mark_random(request, limits, builder, locked)
 
 
-def _attempt(request: dict[str, Any], limits: Limits, builder: Builder, locked: bool) -> float:
-    """Run a text once; return how long it took."""
+def _attempt(request: dict[str, Any], limits: Limits, builder: Builder, locked: bool) -> None:
+    """Run a text once."""
+    zygote = _zygote(locked)
     started = time.monotonic()
     bytes_in_sum = limits.recorded_elements * 8
     try:
-        with _zygote(locked).ask(request, limits) as take:
+        with zygote.ask(request, limits) as take:
             for message in messages(take, bytes_in_sum):
                 builder.add(message)
-    except NoBox:
-        raise
     except Garbled as fault:
         builder.error = None
         builder.ended(f"an answer that can't be read ({fault})", "")
@@ -126,24 +123,19 @@ def _attempt(request: dict[str, Any], limits: Limits, builder: Builder, locked: 
             builder.ended(what, "Use smaller tensors or fewer repetitions.")
         else:
             builder.ended("a crash inside torch, or more memory than there is", "Use smaller tensors.")
-    return spent
 
 
 def _mark_random(
-    request: dict[str, Any], limits: Limits, builder: Builder, locked: bool, seconds: float
+    request: dict[str, Any], limits: Limits, builder: Builder, locked: bool
 ) -> None:
-    """Read again with another seed and mark the calls whose numbers change.
-
-    Where the first reading took long, every call is marked instead.
-    """
+    """Read again with another seed and mark the calls whose numbers change."""
     outputs = builder.outputs
-    changed = set(range(len(outputs)))
-    if seconds < _AGAIN_SECONDS and outputs:
-        again = Builder([], limits)
+    again = Builder([], limits)
+    if outputs:
         _attempt({**request, "seed": 1}, limits, again, locked)
-        others = again.outputs
-        if len(others) == len(outputs):
-            changed = {at for at, one in enumerate(outputs) if one != others[at]}
+    others = again.outputs
+    same_calls = len(others) == len(outputs)
+    changed = {at for at, one in enumerate(outputs) if not same_calls or one != others[at]}
     builder.random_calls = changed
     if changed or not outputs:
         builder.note(

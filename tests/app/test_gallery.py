@@ -17,7 +17,7 @@ from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet
 @cache
 def read(source: str, run: Run | None = None) -> tuple[Reading, SnippetError | None]:
     try:
-        return read_snippet(source, run, isolated=True, limits=real.PATIENT), None
+        return read_snippet(source, run, limits=real.PATIENT), None
     except SnippetError as error:
         return error.reading, error
 

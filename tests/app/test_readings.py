@@ -8,7 +8,7 @@ from threading import Barrier, Event
 import pytest
 
 from convt_trace.app import readings as module
-from convt_trace.app.readings import Readings, Result
+from convt_trace.app.readings import Asked, Readings, Result
 from convt_trace.snippet import Reading, Run, SnippetError
 
 
@@ -21,10 +21,10 @@ class Reader:
         self.go.set()
         self.error: SnippetError | None = None
 
-    def __call__(self, source: str, run: Run | None) -> Result:
-        self.read.append(source)
+    def __call__(self, asked: Asked, visitor: str) -> Result:
+        self.read.append(asked.source)
         assert self.go.wait(10)
-        return Result(Reading(printed=source), self.error)
+        return Result(Reading(printed=asked.source), self.error)
 
 
 @pytest.fixture
@@ -36,9 +36,9 @@ def reader(monkeypatch: pytest.MonkeyPatch) -> Reader:
 
 def test_a_text_is_read_once(reader: Reader) -> None:
     cached = Readings()
-    assert not cached.has("a")
-    assert cached.read("a") is cached.read("a")
-    assert cached.has("a") and not cached.has("a", Run("Up"))
+    assert not cached.has(Asked("a"))
+    assert cached.read(Asked("a")) is cached.read(Asked("a"))
+    assert cached.has(Asked("a")) and not cached.has(Asked("a", Run("Up")))
     assert reader.read == ["a"]
 
 
@@ -48,7 +48,7 @@ def test_those_who_ask_together_wait_for_one_reading(reader: Reader) -> None:
 
     def ask(_: int) -> Result:
         start.wait(10)
-        return cached.read("a")
+        return cached.read(Asked("a"))
 
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(ask, number) for number in range(4)]
@@ -61,18 +61,18 @@ def test_those_who_ask_together_wait_for_one_reading(reader: Reader) -> None:
 def test_room_is_made_by_what_was_not_asked_for_longest(reader: Reader) -> None:
     cached = Readings(limit=2 * len("abcd") * 2)
     for source in ("aaaa", "bbbb", "aaaa", "cccc"):
-        cached.read(source)
-    assert cached.has("aaaa") and cached.has("cccc") and not cached.has("bbbb")
-    cached.read("x" * 1000)
-    assert cached.has("x" * 1000), "the one that is being shown stays, however large"
+        cached.read(Asked(source))
+    assert cached.has(Asked("aaaa")) and cached.has(Asked("cccc")) and not cached.has(Asked("bbbb"))
+    cached.read(Asked("x" * 1000))
+    assert cached.has(Asked("x" * 1000)), "the one that is being shown stays, however large"
 
 
 def test_a_text_that_ran_out_of_time_can_be_tried_again(reader: Reader) -> None:
     cached = Readings()
     reader.error = SnippetError("Refused", "more than 1.5 seconds of computing")
-    assert cached.read("a").out_of_time
+    assert cached.read(Asked("a")).out_of_time
     reader.error = None
     cached.try_again("a")
-    assert not cached.read("a").out_of_time
+    assert not cached.read(Asked("a")).out_of_time
     cached.try_again("a")
-    assert cached.has("a")
+    assert cached.has(Asked("a"))
