@@ -6,6 +6,7 @@ counts only where torch, asked again here with the tensors it names, gives the o
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -138,7 +139,8 @@ class Builder:
         kind, message, hint = (_text(content.get(name)) for name in ("type", "message", "hint"))
         self.error = kind, message, stack, hint
         if content.get("attempt") is not None:
-            self.attempt = _attempt(content["attempt"], stack)
+            with contextlib.suppress(Garbled):  # the error stands without it
+                self.attempt = _attempt(content["attempt"], stack)
 
     # -- what has arrived ---------------------------------------------------------------------------
 

@@ -401,7 +401,10 @@ def attempted(frames: list[types.FrameType], op: str = "", given: Any = None) ->
 
 def _of_layer(layer: Any, held: dict[str, Any]) -> dict[str, Any]:
     transposed = isinstance(layer, _ConvTransposeNd)
-    op = f"conv{'_transpose' * transposed}{len(layer.kernel_size)}d"
+    # A kernel_size of too many numbers is one of the errors to be told.
+    known = [one for one in type(layer).__mro__ if one in LAYERS]
+    dims = known[0].__name__[-2] if known else len(layer.kernel_size)
+    op = f"conv{'_transpose' * transposed}{dims}d"
     built = {name: getattr(layer, name, None) for name in MODULE}
     if not transposed:
         del built["output_padding"]
