@@ -216,7 +216,9 @@ def _agree(state: State) -> None:
     def agreed() -> None:
         state.unboxed = True
 
-    st.markdown("This runs the text on your computer, as `python` would. Only do it with one you trust.")
+    st.markdown(
+        "This runs the text on your computer, as `python` would. Only do it with one you trust."
+    )
     st.button("Run it on this computer", icon=":material/play_arrow:", on_click=agreed)
 
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import LIMITS, Limits
 from convt_trace.snippet.reading import (
@@ -88,9 +86,9 @@ def read_snippet(
 
     builder = Builder(lines_of(source), limits)
     try:
-        service.read(source, run, limits, builder, visitor, locked=not unboxed)
+        service.read(source, run, limits, builder, visitor, unboxed)
     except NoBox as reason:
-        raise _not_run(source, str(reason), limits) from None
+        builder.not_run(str(reason))
     reading = builder.reading()
     if builder.error is not None:
         kind, message, stack, hint = builder.error
@@ -104,20 +102,3 @@ def read_snippet(
             attempt=builder.attempt,
         )
     return reading
-
-
-def _not_run(source: str, reason: str, limits: Limits) -> SnippetError:
-    """Return what a text writes down, where it can't be run."""
-    from convt_trace.snippet.clean import parse
-    from convt_trace.snippet.written import definitions
-
-    tree, text, noted = parse(source, limits)
-    return SnippetError(
-        "NoBox",
-        f"texts are not run on this computer: {reason}",
-        hint="What the text writes down is listed. In a Linux container it is run.",
-        reading=Reading(
-            notes=tuple(Note(line, note) for line, note in noted),
-            definitions=tuple(replace(one, uncalled=False) for _, one in definitions(tree, text)),
-        ),
-    )

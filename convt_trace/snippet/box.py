@@ -165,8 +165,3 @@ def _shut_in() -> bool:
             continue
         return False
     return True
-
-
-def loosely(pipe: int, limits: Limits) -> Clock:
-    """Only bound time and memory: for a text that a person at this computer has agreed to run."""
-    return bound(limits)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -76,8 +77,14 @@ class Builder:
         self._arrays.append(array)
 
     def _call(self, given: Any) -> None:
-        _need(isinstance(given, dict) and given.get("op") in _OPS and len(self._calls) < self._limits.calls)
-        tensors = {name: self._tensor(given.get(name)) for name in ("x", "weight", "bias", "output")}
+        _need(
+            isinstance(given, dict)
+            and given.get("op") in _OPS
+            and len(self._calls) < self._limits.calls
+        )
+        tensors = {
+            name: self._tensor(given.get(name)) for name in ("x", "weight", "bias", "output")
+        }
         x, weight, bias, output = tensors.values()
         dims = int(given["op"][-2])
         _need(x is not None and weight is not None and output is not None)
@@ -160,6 +167,13 @@ class Builder:
             stack = self._calls[-1]["stack"] if self._calls else ()
             self.error = "Refused", what, stack, hint
 
+    def not_run(self, reason: str) -> None:
+        """Say that the text was not run here; what it writes down is known all the same."""
+        self._written = tuple(replace(one, uncalled=False) for one in self._written)
+        if self.error is None:
+            hint = "What the text writes down is listed. In a Linux container it is run."
+            self.error = "NoBox", f"texts are not run on this computer: {reason}", (), hint
+
     def note(self, line: int, text: str) -> None:
         """Add a note of the reader's own."""
         self._notes.append(Note(line, text))
@@ -167,9 +181,15 @@ class Builder:
     def reading(self) -> Reading:
         """Return what has arrived so far; calls whose numbers torch confirms."""
         made = [self._made(one, at in self.random_calls) for at, one in enumerate(self._calls)]
-        calls = [one for one in made if is_output(one.op, one.x, one.weight, one.bias, one.output, one.parameters)]
+        calls = [
+            one
+            for one in made
+            if is_output(one.op, one.x, one.weight, one.bias, one.output, one.parameters)
+        ]
         if len(calls) < len(made):
-            self.note(0, f"{len(made) - len(calls)} calls whose numbers are not torch's are not shown")
+            self.note(
+                0, f"{len(made) - len(calls)} calls whose numbers are not torch's are not shown"
+            )
         if self._left is None:
             left = [at for at in range(len(self._written)) if at not in self._ran]
         else:
@@ -233,16 +253,16 @@ def _arguments(given: Any) -> tuple[Argument, ...]:
 
 def _attempt(given: Any, stack: Ints) -> Attempt:
     _need(isinstance(given, dict) and given.get("op") in _OPS)
-    shapes = [given.get(f"{name}_shape") for name in ("input", "weight", "bias")]
+    shapes = {f"{name}_shape": given.get(f"{name}_shape") for name in ("input", "weight", "bias")}
     dtypes, layer = given.get("dtypes"), given.get("layer")
     _need(isinstance(dtypes, dict) and len(dtypes) <= 3)
     return Attempt(
         given["op"],
         stack,
-        *(None if one is None else _ints(one) for one in shapes),
-        _plain(given.get("parameters")),
-        {_text(name): _text(held) for name, held in dtypes.items()},
-        None if layer is None else _plain(layer),
+        **{name: None if one is None else _ints(one) for name, one in shapes.items()},
+        parameters=_plain(given.get("parameters")),
+        dtypes={_text(name): _text(held) for name, held in dtypes.items()},
+        layer=None if layer is None else _plain(layer),
     )
 
 

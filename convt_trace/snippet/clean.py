@@ -389,4 +389,3 @@ def _syntax_error(error: SyntaxError, lines: Lines) -> SnippetError:
         line,
         hint=f"Python stops at: {text}" if text else "Paste the code as it is in the file.",
     )
-

@@ -8,7 +8,7 @@ import sys
 import traceback
 import types
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
@@ -20,13 +20,12 @@ from convt_trace.engine.arrays import as_array
 from convt_trace.engine.layer import DEFAULTS, MODULE, output_length
 from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.standin import standin_among
-from convt_trace.snippet.wire import described
+from convt_trace.snippet.wire import Send, described
 
 #: The name under which a text is compiled.
 FILE = "<pasted>"
 
 Place = tuple[int, int]
-Send = Callable[..., None]
 
 #: torch's convolutions: their name, and whether they are transposed.
 FUNCTIONS: dict[Any, str] = {
@@ -106,7 +105,9 @@ class Recorder(TorchFunctionMode):
         self._chars += chars
         if self._chars > self._limits.text_chars:
             most = self._limits.text_chars
-            self.end(f"more than {most:,} characters of printed text", "Print less, or print shapes.")
+            self.end(
+                f"more than {most:,} characters of printed text", "Print less, or print shapes."
+            )
 
     def end(self, what: str, hint: str) -> NoReturn:
         """End the process here: nothing in a text can catch this."""
@@ -118,7 +119,10 @@ class Recorder(TorchFunctionMode):
     def out_of_time(self) -> NoReturn:
         """End the process: it has computed for too long."""
         seconds = self._limits.seconds
-        self.end(f"more than {seconds:g} seconds of computing", "Use smaller tensors or fewer repetitions.")
+        self.end(
+            f"more than {seconds:g} seconds of computing",
+            "Use smaller tensors or fewer repetitions.",
+        )
 
     # -- what torch is asked for --------------------------------------------------------------------
 
@@ -187,7 +191,9 @@ class Recorder(TorchFunctionMode):
         held = [one for one in tensors.values() if one is not None]
         self._recorded += sum(one.numel() for one in held)
         if self.calls >= self._limits.calls:
-            self.note(f"more than {self._limits.calls} convolutions: the others run, and are not shown", 0)
+            self.note(
+                f"more than {self._limits.calls} convolutions: the others run, and are not shown", 0
+            )
             return
         if self._recorded > self._limits.recorded_elements:
             most = self._limits.recorded_elements
@@ -199,7 +205,9 @@ class Recorder(TorchFunctionMode):
         try:
             numbers = {k: None if v is None else self._array(v) for k, v in tensors.items()}
         except (TypeError, RuntimeError, NotImplementedError, ValueError):
-            self.note(f"a convolution of {given['input'].dtype} numbers that are not kept is not traced")
+            self.note(
+                f"a convolution of {given['input'].dtype} numbers that are not kept is not traced"
+            )
             return
         self.flush()
         self.calls += 1
@@ -507,10 +515,11 @@ class _out_of_tracing:
     """While torch.jit.trace listens, what the recorder itself does is not part of the trace."""
 
     def __enter__(self) -> None:
-        self._state = torch._C._get_tracing_state()
+        self._tracing: Any = torch._C
+        self._state = self._tracing._get_tracing_state()
         if self._state is not None:
-            torch._C._set_tracing_state(None)
+            self._tracing._set_tracing_state(None)
 
     def __exit__(self, *error: object) -> None:
         if self._state is not None:
-            torch._C._set_tracing_state(self._state)
+            self._tracing._set_tracing_state(self._state)

@@ -1,7 +1,6 @@
 """One text, run with real Python and torch. Only in a process of its own; see `box`."""
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -9,12 +8,11 @@ import builtins
 import io
 import linecache
 import re
-import sys
 import traceback
 import types
 import warnings
 from contextlib import redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -22,22 +20,20 @@ import numpy as np
 import torch
 
 from convt_trace.snippet.box import Clock
-from convt_trace.snippet.clean import parse
-from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.reading import Definition
 from convt_trace.snippet.recorder import (
     FILE,
     FUNCTIONS,
     Recorder,
-    Send,
     arguments,
     attempted,
     lines_of,
 )
 from convt_trace.snippet.standin import StandIn
 from convt_trace.snippet.surroundings import Draws, arrange, bare_names, main_module
-from convt_trace.snippet.written import definitions, guarded_imports, unmade_names
+from convt_trace.snippet.wire import Send
+from convt_trace.snippet.written import guarded_imports, send_error, unmade_names, written_in
 
 
 @dataclass(frozen=True)
@@ -65,32 +61,14 @@ class Request:
 def read(request: Request, limits: Limits, send: Send, clock: Clock) -> None:
     """Read a text and send what it holds; never raises."""
     np.seterr(all="warn")
-    try:
-        tree, source, notes = parse(request.source, limits)
-    except SnippetError as error:
-        _send_error(send, error.type, error.message, [error.lineno] if error.lineno else [], error.hint)
+    found = written_in(request.source, limits, send)
+    if found is None:
         return
-    for line, text in notes:
-        send("note", [line, text])
-    written = definitions(tree, source)
-    send("written", [_as_sent(one) for _, one in written])
+    tree, source, written = found
     places = {place: number for number, (place, _) in enumerate(written)}
     recorder = Recorder(send, limits, places)
     clock.over = recorder.out_of_time
     Running(request, limits, recorder, tree, [one for _, one in written]).run(source)
-
-
-def _as_sent(one: Definition) -> dict[str, Any]:
-    fields = asdict(one)
-    for name in ("init_arguments", "forward_arguments"):
-        fields[name] = [[part["name"], part["default"]] for part in fields[name]]
-    return fields
-
-
-def _send_error(
-    send: Send, kind: str, message: str, stack: list[int], hint: str, attempt: Any = None
-) -> None:
-    send("error", {"type": kind, "message": message, "stack": stack, "hint": hint, "attempt": attempt})
 
 
 class Running:
@@ -227,7 +205,9 @@ class Running:
         if not isinstance(target, torch.nn.Module):
             args, kwargs = self._arguments(init_args)
             model = target(*args, **kwargs)
-        if not isinstance(target, (type, torch.nn.Module)) and not isinstance(model, torch.nn.Module):
+        if not isinstance(target, (type, torch.nn.Module)) and not isinstance(
+            model, torch.nn.Module
+        ):
             return  # a function ran
         inputs = tuple(torch.randn(*shape) for shape in shapes)
         if not inputs and callable(self._names.get("get_inputs")):
@@ -267,7 +247,7 @@ class Running:
             told = next((one for one in refused if one[0] is failed), None)
             frames = [frame for frame, _ in traceback.walk_tb(failed.__traceback__)][::-1]
             attempt = told[1] if told else attempted(frames) or self._given_at_the_end(failed)
-            _send_error(self._send, *_told(failed, stack, self._limits), attempt or None)
+            send_error(self._send, *_told(failed, stack, self._limits), attempt or None)
             return
         for error, _, lines in refused:
             text = f"the text catches torch's {type(error).__name__}: {_message(error)}"
@@ -275,13 +255,13 @@ class Running:
         if not self._recorder.calls and not left:
             if refused:
                 error, attempt, lines = refused[-1]
-                _send_error(self._send, *_told(error, lines, self._limits), attempt or None)
+                send_error(self._send, *_told(error, lines, self._limits), attempt or None)
                 return
             what = "no convolution ran, and no transposed one is defined"
             if self._written:
                 what = "no convolution ran"
             hint = "Paste the lines that make the layer and call it."
-            _send_error(self._send, "NothingToExplain", what, [], hint)
+            send_error(self._send, "NothingToExplain", what, [], hint)
 
     def _given_at_the_end(self, failed: BaseException) -> dict[str, Any]:
         """Return what torch's function was given where it failed before anybody could see it.
@@ -292,7 +272,11 @@ class Running:
         last = failed.__traceback__
         while last is not None and last.tb_next is not None:
             last = last.tb_next
-        if not isinstance(failed, TypeError) or last is None or last.tb_frame.f_code.co_filename != FILE:
+        if (
+            not isinstance(failed, TypeError)
+            or last is None
+            or last.tb_frame.f_code.co_filename != FILE
+        ):
             return {}
         frame = last.tb_frame
         place = next(islice(frame.f_code.co_positions(), last.tb_lasti // 2, None))
@@ -378,17 +362,11 @@ def _message(error: BaseException) -> str:
 
 def warm() -> None:
     """Load what a first text would load; small enough to start no threads."""
-    import argparse, bisect, collections, contextlib, copy, dataclasses, datetime, decimal  # noqa: E401, F401
-    import enum, fractions, functools, heapq, inspect, itertools, json, logging, math  # noqa: E401, F401
-    import operator, pathlib, pickle, platform, pprint, random, shutil, statistics  # noqa: E401, F401
-    import string, tempfile, textwrap, time, timeit, typing, unittest, uuid  # noqa: E401, F401
+    import argparse  # noqa: F401
+    import enum  # noqa: F401
+    import operator  # noqa: F401
+    import string  # noqa: F401
 
-    import numpy.fft
-    import numpy.linalg
-    import numpy.ma
-    import numpy.polynomial
-    import numpy.random
-    import numpy.testing
     import torch.ao.quantization
     import torch.autograd.functional
     import torch.distributions
@@ -403,7 +381,7 @@ def warm() -> None:
     import torch.testing
     import torch.utils.checkpoint
     import torch.utils.data
-    import torch.utils.flop_counter  # noqa: F401
+    import torch.utils.flop_counter
 
     torch.set_num_threads(1)
     x = torch.ones(1, 1, 3, requires_grad=True)

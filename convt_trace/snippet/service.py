@@ -7,15 +7,18 @@ import contextlib
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
+from convt_trace.snippet import alone
 from convt_trace.snippet.building import Builder
 from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.reading import Run
-from convt_trace.snippet.wire import Garbled, messages
+from convt_trace.snippet.wire import Garbled, Take, messages
 from convt_trace.snippet.zygote import NoBox, Zygote
 
+Ask = Callable[[dict[str, Any], Limits], contextlib.AbstractContextManager[Take]]
 #: Readings at the same time: each has one thread.
 AT_ONCE = 2
 
@@ -62,53 +65,57 @@ class Turns:
 
 _turns = Turns(AT_ONCE)
 _starting = threading.Lock()
-_zygotes: dict[bool, Zygote] = {}
+_zygotes: list[Zygote] = []
 
 
-def _zygote(locked: bool) -> Zygote:
+def _zygote() -> Zygote:
     with _starting:
-        if locked not in _zygotes or not _zygotes[locked].alive:
-            _zygotes[locked] = Zygote(locked)
-            atexit.register(_zygotes[locked].close)
-        return _zygotes[locked]
+        if not _zygotes or not _zygotes[-1].alive:
+            _zygotes[:] = [Zygote()]
+            atexit.register(_zygotes[-1].close)
+        return _zygotes[-1]
 
 
 def why_no_box() -> str:
     """Return why texts are not run here; empty where they are. Starts the process that runs them."""
     try:
-        _zygote(locked=True)
+        _zygote()
     except NoBox as error:
         return str(error)
     return ""
 
 
 def read(
-    source: str, run: Run | None, limits: Limits, builder: Builder, visitor: str, locked: bool
+    source: str, run: Run | None, limits: Limits, builder: Builder, visitor: str, unboxed: bool
 ) -> None:
     """Read a text in a process of its own, and add what it sends to ``builder``.
 
     Raises
     ------
     NoBox
-        Where no process can be locked here.
+        Where no process can be locked here; ``builder`` then has what the text writes down.
     """
     request: dict[str, Any] = {"source": source, "seed": 0}
     if run is not None:
         shapes = [list(shape) for shape in run.input_shapes]
         request |= {"target": run.target, "input_shapes": shapes, "init_args": run.init_args}
     with _turns.turn(visitor):
-        _attempt(request, limits, builder, locked)
+        try:
+            ask = partial(alone.ask, run=True) if unboxed else _zygote().ask
+        except NoBox:
+            _attempt(request, limits, builder, partial(alone.ask, run=False))
+            raise
+        _attempt(request, limits, builder, ask)
         if builder.drew:
-            _mark_random(request, limits, builder, locked)
+            _mark_random(request, limits, builder, ask)
 
 
-def _attempt(request: dict[str, Any], limits: Limits, builder: Builder, locked: bool) -> None:
-    """Run a text once."""
-    zygote = _zygote(locked)
+def _attempt(request: dict[str, Any], limits: Limits, builder: Builder, ask: Ask) -> None:
+    """Have a text read once."""
     started = time.monotonic()
     bytes_in_sum = limits.recorded_elements * 8
     try:
-        with zygote.ask(request, limits) as take:
+        with ask(request, limits) as take:
             for message in messages(take, bytes_in_sum):
                 builder.add(message)
     except Garbled as fault:
@@ -122,17 +129,17 @@ def _attempt(request: dict[str, Any], limits: Limits, builder: Builder, locked: 
             what = f"more than {limits.seconds:g} seconds of computing"
             builder.ended(what, "Use smaller tensors or fewer repetitions.")
         else:
-            builder.ended("a crash inside torch, or more memory than there is", "Use smaller tensors.")
+            builder.ended(
+                "a crash inside torch, or more memory than there is", "Use smaller tensors."
+            )
 
 
-def _mark_random(
-    request: dict[str, Any], limits: Limits, builder: Builder, locked: bool
-) -> None:
+def _mark_random(request: dict[str, Any], limits: Limits, builder: Builder, ask: Ask) -> None:
     """Read again with another seed and mark the calls whose numbers change."""
     outputs = builder.outputs
     again = Builder([], limits)
     if outputs:
-        _attempt({**request, "seed": 1}, limits, again, locked)
+        _attempt({**request, "seed": 1}, limits, again, ask)
     others = again.outputs
     same_calls = len(others) == len(outputs)
     changed = {at for at, one in enumerate(outputs) if not same_calls or one != others[at]}

@@ -38,7 +38,7 @@ class StandIn:
         pass
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        # As a decorator it returns what it gets.
+        """Return itself; as a decorator, what it decorates."""
         decorates = len(args) == 1 and not kwargs
         if decorates and isinstance(args[0], (types.FunctionType, type)):
             return args[0]

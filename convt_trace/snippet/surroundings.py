@@ -10,6 +10,7 @@ import builtins
 import importlib.machinery
 import io
 import os
+import pickle
 import random
 import sys
 import time
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import grad as gradients
 
 from convt_trace.snippet.recorder import FILE, Recorder
 from convt_trace.snippet.standin import Missing, StandIn
@@ -64,10 +66,9 @@ class Draws:
 
     @staticmethod
     def _states() -> list[Any]:
-        kind, keys, *rest = np.random.get_state()
         return [
             torch.get_rng_state().numpy().tobytes(),
-            (kind, keys.tobytes(), *rest),
+            pickle.dumps(np.random.get_state()),
             random.getstate(),
         ]
 
@@ -115,6 +116,7 @@ class Importing:
     def __call__(
         self, name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
     ) -> Any:
+        """Import as Python's own `__import__` does."""
         frame = sys._getframe(1)
         if frame.f_code.co_filename != FILE:
             return self._real(name, globals, locals, fromlist, level)
@@ -129,9 +131,9 @@ class Importing:
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name) from None
             return self._stand_in("." * level + name, bool(fromlist) or bool(level))
         for one in fromlist or ():
-            if not hasattr(module, one) and one != "*":
-                if module.__name__.partition(".")[0] in ("torch", "numpy"):
-                    self._take_from(module, one)
+            known = module.__name__.partition(".")[0] in ("torch", "numpy")
+            if known and one != "*" and not hasattr(module, one):
+                self._take_from(module, one)
         return module
 
     def _take_from(self, module: Any, name: str) -> None:
@@ -171,8 +173,10 @@ def _known(recorder: Recorder) -> dict[str, Any]:
         _run_once(model, args, kwargs)
         return StandIn("its count")
 
-    counters = ("profile", "summary", "FlopCountAnalysis", "get_model_complexity_info")
-    counters += ("flop_count", "flop_count_table", "parameter_count")
+    counters = (
+        "profile", "summary", "FlopCountAnalysis", "get_model_complexity_info", "flop_count",
+        "flop_count_table", "parameter_count",
+    )  # fmt: skip
     return {"tqdm": progress, "track": progress, "trange": trange} | dict.fromkeys(counters, ran)
 
 
@@ -182,14 +186,14 @@ def _run_once(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None
         return
     given = kwargs.get("inputs", kwargs.get("input_data"))
     given = args[0] if given is None and args else given
-    shape = kwargs.get("input_size", kwargs.get("input_res", given))
+    shape: Any = kwargs.get("input_size", kwargs.get("input_res", given))
     if isinstance(given, torch.Tensor):
         given = (given,)
     if not (isinstance(given, (tuple, list)) and all(isinstance(t, torch.Tensor) for t in given)):
         if not (isinstance(shape, (tuple, list)) and all(isinstance(n, int) for n in shape)):
             return
-        convs = (one.weight for one in model.modules() if hasattr(one, "kernel_size"))
-        dims = next((weight.dim() - 2 for weight in convs), len(shape) - 1)
+        layers: Any = (one for one in model.modules() if hasattr(one, "kernel_size"))
+        dims = next((one.weight.dim() - 2 for one in layers), len(shape) - 1)
         given = (torch.rand(*((1,) if len(shape) == dims + 1 else ()), *shape),)
     with torch.no_grad():
         model(*given)
@@ -262,11 +266,12 @@ def arrange(recorder: Recorder, own: dict[str, Any], guarded: set[int]) -> None:
             for name in names:
                 full = name if holder is builtins else f"{short}.{name}"
                 setattr(holder, name, made(recorder, full))
-    torch.compile = _as_it_is(recorder, "torch.compile")  # type: ignore[assignment]
+    torch.compile = _as_it_is(recorder, "torch.compile")
     torch.jit.script = _as_it_is(recorder, "torch.jit.script")
     torch.onnx.export = _runs(recorder, "torch.onnx.export")
     torch.export.export = _runs(recorder, "torch.export.export")
-    grad = torch.autograd.grad
+    autograd: Any = torch.autograd  # torch tells the type checker of no names in it
+    grad = autograd.grad
 
     def wanted(outputs: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         recorder.inputs_wanted = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
@@ -275,7 +280,7 @@ def arrange(recorder: Recorder, own: dict[str, Any], guarded: set[int]) -> None:
         finally:
             recorder.inputs_wanted = []
 
-    torch.autograd.grad = wanted
+    autograd.grad = wanted
     _watch_gradients(recorder)
     builtins.__import__ = Importing(recorder, own, guarded)
     sys.stdout, sys.stderr, sys.stdin = Out(recorder), _Nowhere(), io.StringIO()
@@ -285,19 +290,19 @@ def _watch_gradients(recorder: Recorder) -> None:
     """Record what torch.nn.grad computes: the gradient of an input is a transposed convolution."""
     for dims in (1, 2, 3):
         name = f"conv{dims}d_input"
-        real = getattr(torch.nn.grad, name)
+        real = getattr(gradients, name)
 
         def watched(
             input_size: Any, weight: Any, grad_output: Any, stride: Any = 1, padding: Any = 0,
             dilation: Any = 1, groups: Any = 1, _real: Any = real, _name: str = name,
         ) -> Any:  # fmt: skip
             result = _real(input_size, weight, grad_output, stride, padding, dilation, groups)
-            given = dict(stride=stride, padding=padding, dilation=dilation, groups=groups)
+            given = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
             op = _name.removesuffix("_input")
             recorder.record_gradient(op, f"nn.grad.{_name}", given, weight, grad_output, result)
             return result
 
-        setattr(torch.nn.grad, name, watched)
+        setattr(gradients, name, watched)
 
 
 class Out(io.TextIOBase):
@@ -307,10 +312,12 @@ class Out(io.TextIOBase):
         self._recorder = recorder
 
     def write(self, text: str) -> int:
+        """Keep text that is printed."""
         self._recorder.write(text)
         return len(text)
 
     def writable(self) -> bool:
+        """Tell `print` that it may."""
         return True
 
 

@@ -36,6 +36,9 @@ DTYPES: dict[str, np.dtype[Any]] = {
 }  # fmt: skip
 
 Message = tuple[str, Any]
+Send = Callable[..., None]
+#: Returns so many bytes; None where nothing more comes.
+Take = Callable[[int], "bytearray | None"]
 
 
 class Garbled(ValueError):
@@ -58,7 +61,7 @@ class Sender:
         header = json.dumps([kind, content]).encode()
         self._write(_LENGTH.pack(len(header)) + header)
         if array is not None:
-            self._write(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+            self._write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
     def _write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
@@ -75,13 +78,12 @@ def described(array: np.ndarray) -> dict[str, Any]:
     return {"dtype": array.dtype.name, "shape": list(array.shape)}
 
 
-def messages(take: Callable[[int], bytearray | None], most_bytes: int) -> Iterator[Message]:
+def messages(take: Take, most_bytes: int) -> Iterator[Message]:
     """Yield messages; of an array, the array itself.
 
     Parameters
     ----------
     take : callable
-        Returns so many bytes; None where nothing more comes.
     most_bytes : int
         Of all arrays in sum.
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
+from convt_trace.snippet.clean import parse
+from convt_trace.snippet.errors import SnippetError
+from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.reading import Argument, Definition
+from convt_trace.snippet.wire import Send
+
+#: Where something is written: line and column.
+Place = tuple[int, int]
 
 _NAMES = re.compile(r"(?:Lazy)?ConvTranspose([123])d|conv_transpose([123])d")
 _MOST_CHARS = 300
@@ -15,20 +23,60 @@ _MOST_CHARS = 300
 Owners = tuple[ast.AST, ...]
 
 
-def definitions(tree: ast.Module, source: str) -> list[tuple[tuple[int, int], Definition]]:
-    """Return every transposed convolution of a text, and line and column of the call that makes it.
+def written_in(
+    source: str, limits: Limits, send: Send
+) -> tuple[ast.Module, str, list[tuple[Place, Definition]]] | None:
+    """Parse a text and send what it writes down, and what was cleaned.
+
+    Returns
+    -------
+    tree, text, definitions
+        The text as it was parsed, and `definitions`; None where it can't be parsed, which is sent.
+    """
+    try:
+        tree, text, notes = parse(source, limits)
+    except SnippetError as error:
+        send_error(
+            send, error.type, error.message, [error.lineno] if error.lineno else [], error.hint
+        )
+        return None
+    for line, note in notes:
+        send("note", [line, note])
+    written = definitions(tree, text)
+    send("written", [_as_sent(one) for _, one in written])
+    return tree, text, written
+
+
+def send_error(
+    send: Send, kind: str, message: str, stack: list[int], hint: str, attempt: Any = None
+) -> None:
+    """Send what ended a text."""
+    error = {"type": kind, "message": message, "stack": stack, "hint": hint, "attempt": attempt}
+    send("error", error)
+
+
+def _as_sent(one: Definition) -> dict[str, Any]:
+    fields = asdict(one)
+    for name in ("init_arguments", "forward_arguments"):
+        fields[name] = [[part["name"], part["default"]] for part in fields[name]]
+    return fields
+
+
+def definitions(tree: ast.Module, source: str) -> list[tuple[Place, Definition]]:
+    r"""Return every transposed convolution of a text, and line and column of the call that makes it.
 
     A call counts when its name is one of torch's, an alias of one (``Up = nn.ConvTranspose2d``,
     ``partial(...)``, a choice between two), or a class that inherits from one. A constructor that is
     handed over without a call, as in a dict of layers, counts where it stands.
 
-    >>> text = "from torch import nn\\nUp = nn.ConvTranspose2d\\nlayer = Up(8, 4, 2)"
+    >>> text = "from torch import nn\nUp = nn.ConvTranspose2d\nlayer = Up(8, 4, 2)"
     >>> [(at, one.text) for at, one in definitions(ast.parse(text), text)]
     [((3, 8), 'Up(8, 4, 2)')]
     """
     names = _aliases(tree)
     lines = source.split("\n")
-    found, called = [], set()
+    found: list[tuple[ast.expr, Owners, str]] = []
+    called: set[int] = set()
     handed_over: list[tuple[ast.expr, Owners, str]] = []
     for node, owners in _walk(tree, ()):
         if isinstance(node, ast.Call):
@@ -223,6 +271,9 @@ def _catches_imports(handler: ast.ExceptHandler) -> bool:
     return any(_last(kind) in known for kind in kinds)
 
 
+_NAMING = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
+
+
 def unmade_names(tree: ast.Module) -> dict[str, int]:
     """Return the names that a text uses and nowhere makes, and where it uses them first."""
     made: set[str] = set()
@@ -241,8 +292,6 @@ def unmade_names(tree: ast.Module) -> dict[str, int]:
             made |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
             if any(alias.name == "*" for alias in node.names):
                 return {}
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            made.add(node.name)
-        elif isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
+        elif isinstance(node, _NAMING) and node.name:
             made.add(node.name)
     return {name: line for name, line in used.items() if name not in made}

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,15 +26,13 @@ from typing import Any
 from convt_trace.engine.memory import give_back_freed_memory
 from convt_trace.snippet import box
 from convt_trace.snippet.limits import Limits
-from convt_trace.snippet.wire import Sender
+from convt_trace.snippet.wire import Sender, Take
 
 _LENGTH = struct.Struct("!I")
 _START_SECONDS = 120.0
 _STACK_BYTES = 256 * 2**20
 #: How long a child may still be sending after the kernel's own limit.
 _PATIENCE = 2.0
-
-Take = Callable[[int], "bytearray | None"]
 
 
 class NoBox(OSError):
@@ -45,13 +43,7 @@ class NoBox(OSError):
 
 
 class Zygote:
-    """The process that forks a child for each text.
-
-    Parameters
-    ----------
-    locked : bool
-        Whether the children are locked. Only what a person at this computer has agreed to runs
-        otherwise.
+    """The process that forks a locked child for each text.
 
     Raises
     ------
@@ -59,17 +51,19 @@ class Zygote:
         Where the children could not be locked.
     """
 
-    def __init__(self, locked: bool = True) -> None:
-        if locked and (reason := box.possible()):
+    def __init__(self) -> None:
+        if reason := box.possible():
             raise NoBox(reason)
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         root = str(Path(__file__).resolve().parents[2])
         single = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+        kept = {
+            name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ
+        }
         paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
         with theirs:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "convt_trace.snippet.zygote", str(theirs.fileno()), str(int(locked))],
+                [sys.executable, "-m", "convt_trace.snippet.zygote", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -82,7 +76,11 @@ class Zygote:
         answer = self.control.recv(1)
         if answer != b"+":
             self.close()
-            raise NoBox("the kernel does not keep a process locked in" if answer == b"-" else "it did not start")
+            raise NoBox(
+                "the kernel does not keep a process locked in"
+                if answer == b"-"
+                else "it did not start"
+            )
 
     @property
     def alive(self) -> bool:
@@ -130,12 +128,12 @@ def _taker(connection: socket.socket, deadline: float) -> Take:
 # -- from inside ------------------------------------------------------------------------------------
 
 
-def _serve(control: socket.socket, locked: bool) -> None:
+def _serve(control: socket.socket) -> None:
     """Fork a child for each socket that comes in, until the other side is gone."""
     from convt_trace.snippet.running import warm
 
     give_back_freed_memory()
-    if locked and not box.holds():
+    if not box.holds():
         control.sendall(b"-")
         return
     warm()
@@ -145,23 +143,23 @@ def _serve(control: socket.socket, locked: bool) -> None:
     control.sendall(b"+")
     # A deeply nested text needs a deep stack; a fork takes that of the thread it comes from.
     threading.stack_size(_STACK_BYTES)
-    serving = threading.Thread(target=_fork_for_each, args=(control, locked))
+    serving = threading.Thread(target=_fork_for_each, args=(control,))
     serving.start()
     serving.join()
 
 
-def _fork_for_each(control: socket.socket, locked: bool) -> None:
+def _fork_for_each(control: socket.socket) -> None:
     while True:
         mark, descriptors, _, _ = socket.recv_fds(control, 1, 1)
         if not mark:
             return
         if os.fork() == 0:
             control.close()
-            _child(descriptors[0], locked)
+            _child(descriptors[0])
         os.close(descriptors[0])
 
 
-def _child(descriptor: int, locked: bool) -> None:
+def _child(descriptor: int) -> None:
     """Read the request, lock this process in, and only then look at the text. Never returns."""
     from convt_trace.snippet.running import Request, read
 
@@ -172,7 +170,7 @@ def _child(descriptor: int, locked: bool) -> None:
             asked = json.loads(bytes(take(length) or b""))
         limits = Limits(**asked["limits"])
         os.set_blocking(descriptor, True)
-        clock = (box.lock if locked else box.loosely)(descriptor, limits)
+        clock = box.lock(descriptor, limits)
         read(Request(**asked["request"]), limits, Sender(descriptor), clock)
     except BaseException:  # the parent has what was sent
         os._exit(1)
@@ -185,7 +183,7 @@ def main() -> None:
         socket.socket(fileno=int(sys.argv[1])) as control,
         contextlib.suppress(OSError, KeyboardInterrupt),
     ):
-        _serve(control, locked=sys.argv[2] == "1")
+        _serve(control)
 
 
 if __name__ == "__main__":

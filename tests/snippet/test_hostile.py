@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from convt_trace.snippet.values import names_in
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from convt_trace.snippet import LIMITS, SnippetError, interpreter, read_snippet
 from convt_trace.snippet.limits import Limits
-from convt_trace.snippet.values import names_in
 from tests.snippet.real import PATIENT
 
 T = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\nimport numpy as np\n"
