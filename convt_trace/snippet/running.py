@@ -5,13 +5,14 @@ import __future__
 
 import ast
 import builtins
+import contextlib
+import importlib
 import io
 import linecache
 import re
 import traceback
 import types
 import warnings
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -348,7 +349,7 @@ def _asked(node: ast.Call, frame: types.FrameType) -> dict[str, Any]:
 
 def _evaluated(node: ast.expr, frame: types.FrameType, **more: Any) -> Any:
     names = {**frame.f_globals, **frame.f_locals, **more}
-    with redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()):
         return eval(compile(ast.Expression(node), FILE, "eval"), names)
 
 
@@ -360,34 +361,46 @@ def _message(error: BaseException) -> str:
     return (text.strip().split("\n") or [""])[0][:2000]
 
 
+#: What texts import. The box opens no file: what is not loaded before it is locked is not there.
+_LOADED = """
+abc argparse array ast asyncio atexit base64 bisect builtins bz2 calendar cmath cmd code codecs
+collections.abc colorsys concurrent.futures configparser contextlib contextvars copy copyreg csv
+ctypes ctypes.util dataclasses datetime decimal difflib dis email.message enum errno faulthandler
+fcntl fileinput fnmatch fractions functools gc getopt getpass glob graphlib gzip hashlib heapq hmac html
+http.client importlib.metadata importlib.resources importlib.util inspect io itertools json keyword
+linecache locale logging.config logging.handlers lzma math mmap multiprocessing.pool numbers
+opcode operator optparse os.path pathlib pdb pickle pickletools pkgutil platform pprint profile cProfile
+pstats queue random re reprlib resource runpy sched secrets select shelve shlex shutil signal site
+socket sqlite3 ssl stat statistics string struct subprocess symtable sys sysconfig tarfile tempfile
+textwrap threading time timeit token tokenize trace traceback tracemalloc types typing
+unicodedata unittest.mock urllib.parse urllib.request uuid warnings weakref xml.etree.ElementTree zipfile
+zlib typing_extensions
+numpy.ctypeslib numpy.fft numpy.lib.stride_tricks numpy.linalg numpy.ma numpy.polynomial numpy.random
+numpy.testing numpy.typing
+torch._dynamo torch.ao.nn.quantized torch.ao.quantization torch.autograd.functional
+torch.autograd.gradcheck torch.autograd.profiler torch.backends.cudnn torch.cuda.amp torch.distributed
+torch.distributions torch.fft torch.func torch.fx torch.hub torch.jit torch.linalg
+torch.multiprocessing torch.nn.attention torch.nn.grad torch.nn.intrinsic torch.nn.modules.utils
+torch.nn.parallel torch.nn.utils.fusion torch.nn.utils.parametrizations torch.nn.utils.parametrize
+torch.nn.utils.prune torch.nn.utils.rnn torch.onnx torch.optim.lr_scheduler torch.optim.swa_utils
+torch.overrides torch.profiler torch.sparse torch.special torch.testing torch.utils.benchmark
+torch.utils.checkpoint torch.utils.data.dataset torch.utils.flop_counter torch.utils.hooks
+torch.utils.mobile_optimizer torch.utils.model_zoo
+"""
+
+
 def warm() -> None:
-    """Load what a first text would load; small enough to start no threads."""
-    import argparse  # noqa: F401
-    import enum  # noqa: F401
-    import operator  # noqa: F401
-    import string  # noqa: F401
-
-    import torch.ao.quantization
-    import torch.autograd.functional
-    import torch.distributions
-    import torch.fx
-    import torch.nn.grad
-    import torch.nn.utils.parametrizations
-    import torch.nn.utils.parametrize
-    import torch.nn.utils.rnn
-    import torch.nn.utils.spectral_norm
-    import torch.onnx
-    import torch.optim.lr_scheduler
-    import torch.testing
-    import torch.utils.checkpoint
-    import torch.utils.data
-    import torch.utils.flop_counter
-
+    """Load what texts import and what torch loads late; on tensors too small to start threads."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in _LOADED.split():
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
     torch.set_num_threads(1)
     x = torch.ones(1, 1, 3, requires_grad=True)
-    torch.optim.SGD([x]).step()
     layers = torch.nn.ConvTranspose1d(1, 1, 2), torch.nn.ReLU(), torch.nn.Conv1d(1, 1, 1)
     y = torch.nn.Sequential(*layers)(x)
     y.sum().backward()
+    torch.optim.SGD([x]).step()
     repr(y), f"{y.sum().item():.2f}", repr(np.ones(2)), torch.jit.trace(layers[1], x)
     torch.func.vmap(torch.sin)(torch.ones(2))
