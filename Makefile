@@ -15,7 +15,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install --quiet
 SOURCES := $(wildcard convt_trace app.py pages tests bench scripts)
 # What is type-checked: what people run and import, not the tests.
 TYPED := $(wildcard convt_trace app.py pages/*.py scripts/*.py bench/*.py)
-ALONE := tests/snippet/test_hostile.py tests/links/test_link_cost.py tests/browser
+ALONE := tests/links/test_link_cost.py tests/browser
 JS_TESTS := $(wildcard tests/js/*.js tests/js/*.mjs)
 # Node and npm come with the test requirements; what npm starts has to find the same Node.
 NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --silent

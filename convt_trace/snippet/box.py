@@ -11,12 +11,16 @@ import ctypes
 import gc
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from convt_trace.snippet import seccomp
 from convt_trace.snippet.limits import Limits
+
+if sys.platform != "win32":
+    import resource
 
 _PAGE_BYTES = 4096
 # Landlock (linux/landlock.h): the same numbers on every architecture.
@@ -69,8 +73,6 @@ def bound(limits: Limits) -> Clock:
     clock = Clock()
     if sys.platform == "win32":
         return clock
-    import resource
-
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, limits.wall_seconds)
     caps = {
@@ -156,8 +158,6 @@ def holds() -> bool:
 
 def _shut_in() -> bool:
     """Whether this process can neither open a file nor make a process or a socket."""
-    import socket
-
     for attempt in (lambda: os.open("/", os.O_RDONLY), os.fork, socket.socket):
         try:
             attempt()

@@ -44,7 +44,7 @@ class Builder:
         self._printed: list[str] = []
         self._chars = 0
         self._shown: list[Shown] = []
-        self._notes: list[Note] = []
+        self._notes: dict[Note, None] = {}
         self._written: tuple[Definition, ...] = ()
         self.random_calls: set[int] = set()
         self.drew = False
@@ -127,8 +127,8 @@ class Builder:
     def _note(self, content: Any) -> None:
         line, text = _pair(content)
         note = Note(_ints([line])[0], _text(text))
-        if note not in self._notes and len(self._notes) < _MOST_NOTES:
-            self._notes.append(note)
+        if len(self._notes) < _MOST_NOTES:
+            self._notes[note] = None
 
     def _definitions(self, content: Any) -> None:
         _need(isinstance(content, list) and len(content) <= _MOST_WRITTEN)
@@ -176,7 +176,7 @@ class Builder:
 
     def note(self, line: int, text: str) -> None:
         """Add a note of the reader's own."""
-        self._notes.append(Note(line, text))
+        self._notes[Note(line, text)] = None
 
     def reading(self) -> Reading:
         """Return what has arrived so far; calls whose numbers torch confirms."""

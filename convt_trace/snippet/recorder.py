@@ -189,6 +189,10 @@ class Recorder(TorchFunctionMode):
         tensors = {"x": given["input"], "weight": given["weight"], "bias": given["bias"]}
         tensors["output"] = output
         held = [one for one in tensors.values() if one is not None]
+        sizes = {name: given[name] for name in ("stride", "padding", "output_padding", "dilation")}
+        if any(not 0 <= size < 2**31 for each in sizes.values() for size in each):
+            self.note("a convolution of sizes that torch's own numbers can't hold is not shown")
+            return
         self._recorded += sum(one.numel() for one in held)
         if self.calls >= self._limits.calls:
             self.note(
@@ -211,7 +215,6 @@ class Recorder(TorchFunctionMode):
             return
         self.flush()
         self.calls += 1
-        sizes = {name: given[name] for name in ("stride", "padding", "output_padding", "dilation")}
         self.send(
             "call",
             {"op": op, "stack": lines, "origin": origin, "groups": int(given["groups"]),

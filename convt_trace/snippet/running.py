@@ -4,7 +4,6 @@ from __future__ import annotations
 import __future__
 
 import ast
-import builtins
 import contextlib
 import importlib
 import io
@@ -127,12 +126,11 @@ class Running:
     def _name_what_is_bare(self) -> None:
         """Give names that a text uses without an import what they are known for."""
         known = bare_names()
-        held = dict(vars(builtins))
+        held = self._names["__builtins__"]
         for name, line in sorted(unmade_names(self._tree).items(), key=lambda one: one[1]):
             if name in known and name not in held:
                 held[name] = known[name]
                 self._recorder.note(f"{name} is read as torch's: the text does not import it", line)
-        self._names["__builtins__"] = held
 
     # -- running ----------------------------------------------------------------------------------
 
@@ -152,6 +150,7 @@ class Running:
             else:
                 block = ast.Module([statement], [])
                 exec(compile(block, FILE, "exec", flags, dont_inherit=True), self._names)
+            self._recorder.flush()  # what the kernel ends has no time to send it
 
     def _is_output(self, statement: ast.stmt) -> bool:
         """Whether a statement is a printed tensor or array: no name of the text stands for them."""
@@ -327,7 +326,12 @@ def _told(
     if asked or isinstance(error, MemoryError) or "not enough memory" in message:
         size = int(asked[1]) / 2**20 if asked and asked[1] else None
         what = f"a tensor of {size:,.0f} MB" if size else (asked and f"an array of {asked[2]}")
+        if size and size < limits.bytes >> 20:
+            what = f"another tensor of {size:,.0f} MB"
         return "Refused", f"{what or 'more memory'}: {room}", stack, "Use smaller tensors."
+    if isinstance(error, PermissionError):
+        what = f"{message.partition(']')[2].strip() or message}: there are no files and no network here"
+        return "Refused", what, stack, "Write the numbers out, or use torch.randn."
     hint = "Paste the line that defines it." if type(error) is NameError else ""
     return type(error).__name__, message, stack, hint
 

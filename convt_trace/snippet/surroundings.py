@@ -10,11 +10,13 @@ import builtins
 import importlib.machinery
 import io
 import os
+import pathlib
 import pickle
 import random
 import sys
 import time
 import types
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -245,14 +247,16 @@ _FILES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (torch.jit, ("load",)),
     (torch.hub, ("load", "load_state_dict_from_url", "download_url_to_file")),
     (np, ("load", "loadtxt", "genfromtxt", "fromfile", "memmap")),
-    (builtins, ("open",)),
-    (io, ("open",)),
+    (os, ("listdir", "scandir", "walk")),
+    (pathlib.Path, ("open", "read_text", "read_bytes", "iterdir")),
+    (urllib.request, ("urlopen", "urlretrieve")),
 )
 _NOTHING: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (torch, ("save",)),
     (torch.jit, ("save",)),
     (np, ("save", "savez", "savetxt")),
     (os, ("makedirs", "mkdir", "remove", "system")),
+    (pathlib.Path, ("mkdir", "write_text", "write_bytes")),
     (time, ("sleep",)),
     (torch.cuda, ("synchronize", "empty_cache", "reset_peak_memory_stats", "set_device")),
 )
@@ -262,10 +266,9 @@ def arrange(recorder: Recorder, own: dict[str, Any], guarded: set[int]) -> None:
     """Put stand-ins where a text asks for what isn't here. Only in a process of its own."""
     for holders, made in ((_FILES, _stands_in), (_NOTHING, _does_nothing)):
         for holder, names in holders:
-            short = holder.__name__.replace("numpy", "np").replace("builtins.", "")
+            short = holder.__name__.replace("numpy", "np")
             for name in names:
-                full = name if holder is builtins else f"{short}.{name}"
-                setattr(holder, name, made(recorder, full))
+                setattr(holder, name, made(recorder, f"{short}.{name}"))
     torch.compile = _as_it_is(recorder, "torch.compile")
     torch.jit.script = _as_it_is(recorder, "torch.jit.script")
     torch.onnx.export = _runs(recorder, "torch.onnx.export")
@@ -283,6 +286,7 @@ def arrange(recorder: Recorder, own: dict[str, Any], guarded: set[int]) -> None:
     autograd.grad = wanted
     _watch_gradients(recorder)
     builtins.__import__ = Importing(recorder, own, guarded)
+    own["__builtins__"] = {**vars(builtins), "open": _stands_in(recorder, "open")}
     sys.stdout, sys.stderr, sys.stdin = Out(recorder), _Nowhere(), io.StringIO()
 
 

@@ -22,8 +22,8 @@ import ml_dtypes
 import numpy as np
 
 _LENGTH = struct.Struct("!I")
-#: The longest header; a print is cut into smaller ones.
-MOST_HEADER = 2**22
+#: Bytes of the longest header, and of all; how many there may be.
+MOST_HEADER, MOST_HEADERS, MOST_MESSAGES = 2**22, 2**25, 2**15
 MOST_AXES = 8
 DTYPES: dict[str, np.dtype[Any]] = {
     **{
@@ -85,18 +85,19 @@ def messages(take: Take, most_bytes: int) -> Iterator[Message]:
     ----------
     take : callable
     most_bytes : int
-        Of all arrays in sum.
+        Of all arrays in sum; headers have `MOST_HEADERS`.
 
     Raises
     ------
     Garbled
         At the first byte that is not as documented.
     """
-    left = most_bytes
+    left, headers, count = most_bytes, MOST_HEADERS, 0
     while (head := take(_LENGTH.size)) is not None:
         (length,) = _LENGTH.unpack(head)
-        if length > MOST_HEADER:
-            raise Garbled("a header too long")
+        headers, count = headers - length, count + 1
+        if length > MOST_HEADER or headers < 0 or count > MOST_MESSAGES:
+            raise Garbled("headers too long, or too many")
         kind, content = _header(take(length))
         if kind == "array":
             dtype, shape = _array(content)
