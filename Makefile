@@ -52,7 +52,7 @@ else
 	$(BIN)/node --test $(JS_TESTS)
 endif
 
-# A process per core. What has a clock (hostile texts, the cost of links), and a browser, want the machine
+# A process per core. What has a clock (the cost of links), and a browser, want the machine
 # for themselves.
 # Nothing of these is tried again: the plugin that does so asks over the network for each test.
 PARALLEL := $(PY) -m pytest -n 2 -p no:rerunfailures $(addprefix --ignore=,$(ALONE))

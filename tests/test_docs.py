@@ -81,11 +81,10 @@ def test_the_ladder_of_the_engine_is_the_tested_one() -> None:
 
 
 def test_every_module_has_its_place_in_how_it_works() -> None:
-    """The inside of the snippet reader is its own matter: the wing alone is named."""
     ours = [path for path in SOURCES if PACKAGE in path.parents and path.stem != "__init__"]
     names = {path.relative_to(PACKAGE).as_posix() for path in ours}
     named = set(re.findall(r"`([\w/]+\.\w+)`", HOW))
-    assert {name for name in names if not name.startswith("snippet/")} - named == set()
+    assert names - named == set()
 
 
 def test_every_wing_is_in_the_readme() -> None:
