@@ -97,21 +97,23 @@ class Recorder(TorchFunctionMode):
 
     def show(self, line: int, text: str) -> None:
         """Send a bare expression, as a notebook shows it."""
-        self._count(len(text))
+        self._count(len(text), [line])
         self.flush()
         self.send("show", [line, text])
 
-    def _count(self, chars: int) -> None:
+    def _count(self, chars: int, lines: list[int] | None = None) -> None:
         self._chars += chars
         if self._chars > self._limits.text_chars:
             most = self._limits.text_chars
             self.end(
-                f"more than {most:,} characters of printed text", "Print less, or print shapes."
+                f"more than {most:,} characters of printed text",
+                "Print less, or print shapes.",
+                lines,
             )
 
-    def end(self, what: str, hint: str) -> NoReturn:
+    def end(self, what: str, hint: str, lines: list[int] | None = None) -> NoReturn:
         """End the process here: nothing in a text can catch this."""
-        lines = lines_now()
+        lines = lines or lines_now()
         self.flush()
         self.send("error", {"type": "Refused", "message": what, "stack": lines, "hint": hint})
         os._exit(0)

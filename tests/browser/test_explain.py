@@ -22,12 +22,13 @@ QUESTION, ANSWER = EXAMPLES["question"].source, EXAMPLES["answer"].source
 
 #: Texts that are refused, and a word of the sentence that says so.
 HOSTILE = {
-    "().__class__.__bases__[0].__subclasses__()": "__bases__",
-    "open('/etc/passwd').read()": "open",
-    "import os\nos.system('true')": "os",
+    "().__class__.__bases__[0].__subclasses__()": "characters of printed text",
+    "import io\nio.FileIO('/etc/passwd')": "there are no files and no network here",
+    "open('/etc/passwd').read()": "no convolution ran",
+    "import os\nos.system('true')": "no convolution ran",
     "while True:\n    pass": "more than",
-    "x = 9 ** 9 ** 9": "whole number",
-    "import torch\ntorch.zeros(60000, 60000)": "elements",
+    "x = 9 ** 9 ** 9": "seconds of computing",
+    "import torch\ntorch.zeros(60000, 60000)": "a tensor of 13,733 MB: the reader has 640 MB",
     "(" * 5000: "",
     "x = '![a](https://example.com/a.png)'.nothing": "nothing",
 }
@@ -206,7 +207,7 @@ def test_a_text_that_is_too_long_is_kept_and_counted(page: Page) -> None:
     open_at(page)
     text = "# " + "x" * LIMITS.source_chars
     explain(page, text)
-    expect(page.get_by_text("2 characters more than the 20,000 that are read")).to_be_visible()
+    expect(page.get_by_text("2 characters more than the 200,000 that are read")).to_be_visible()
     expect(page.get_by_test_id("stAlert")).to_have_count(1)
     expect(editor(page)).to_have_value(text)
 
