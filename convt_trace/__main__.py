@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from convt_trace.answers import transposed as words
-from convt_trace.answers.advice import unbatched_warning, warnings_of
+from convt_trace.answers.advice import layer_warning, unbatched_warning, warnings_of
 from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
 from convt_trace.answers.refused import explained
 from convt_trace.engine.case import Case
@@ -24,7 +25,7 @@ from convt_trace.links.packed import Unreadable
 from convt_trace.links.settings import PRESETS
 from convt_trace.player.page import ExportError, to_html
 from convt_trace.player.scene import build, read_message
-from convt_trace.snippet import Call, Reading, SnippetError, read_snippet
+from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,6 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     explain.add_argument(
         "--cell", metavar="N,C,POS", type=_cell, help="add up this output cell alone: 0,1,2,2"
     )
+    explain.add_argument(
+        "--run", metavar="NAME", help="run this class of the text, or the layer of this line"
+    )
+    explain.add_argument(
+        "--shape", metavar="N,C,...", type=_cell, action="append", default=[],
+        help="the shape of its input; once per input",
+    )  # fmt: skip
+    explain.add_argument("--init", metavar="ARGUMENTS", help="its constructor's arguments: 64, 32")
     explain.add_argument("--json", action="store_true", help="print the calls as JSON")
     _unboxed(explain)
 
@@ -112,7 +121,7 @@ def _explain(asked: argparse.Namespace) -> int:
         return 2
     error: SnippetError | None = None
     try:
-        reading = read_snippet(source, unboxed=asked.run_unboxed)
+        reading = read_snippet(source, _run(asked), unboxed=asked.run_unboxed)
     except SnippetError as raised:
         error, reading = raised, raised.reading
     missing = "" if cell is None else _not_there(reading, cell)
@@ -120,11 +129,34 @@ def _explain(asked: argparse.Namespace) -> int:
         print(json.dumps(_as_json(reading, error)))
     elif text := answer(reading, source, cell):
         print(text)
+    if not asked.json and asked.run is None:
+        for line in _commands(reading, file):
+            print(line)
     if missing:
         print(missing, file=sys.stderr)
     if error is not None:
         print(trouble(error), file=sys.stderr)
     return 2 if error is not None or missing else 0
+
+
+def _run(asked: argparse.Namespace) -> Run | None:
+    if asked.run is None:
+        return None
+    target = int(asked.run) if asked.run.isdigit() else asked.run
+    return Run(target, tuple(asked.shape), asked.init)
+
+
+def _commands(reading: Reading, file: str) -> list[str]:
+    """Return the commands that run what the text defines and never calls, each on a line."""
+    trials = {one.trial.target: one.trial for one in reading.definitions if one.trial}
+    lines = []
+    for trial in trials.values():
+        words = ["explain", file, "--run", str(trial.target)]
+        for shape in trial.input_shapes:
+            words += ["--shape", ",".join(map(str, shape))]
+        words += ["--init", trial.init_args] if trial.init_args else []
+        lines.append(f"    python -m convt_trace {shlex.join(words)}")
+    return ["", "To run it, with shapes and arguments of your own:", "", *lines] if lines else []
 
 
 def _as_json(reading: Reading, error: SnippetError | None) -> dict[str, Any]:
@@ -169,7 +201,10 @@ def answer(reading: Reading, source: str = "", cell: Ints | None = None) -> str:
     if reading.printed:
         parts.append(f"**It prints**\n\n{_block(reading.printed)}")
     parts += [f"**Line {one.line} shows**\n\n{_block(one.text)}" for one in reading.shown]
-    parts += [f"{str(one)[0].upper()}{str(one)[1:]}." for one in reading.definitions]
+    for one in reading.definitions:
+        parts.append(f"{str(one)[0].upper()}{str(one)[1:]}.")
+        if warning := layer_warning(one.op, one.arguments):
+            parts.append(f"**Line {one.line}.** {warning}")
     notes = [
         f"- line {one.line}: {one.text}" if one.line else f"- {one.text}" for one in reading.notes
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from convt_trace.engine.layer import FUNCTION, MODULE, Ints
@@ -94,6 +94,13 @@ def positional_warning(op: str, positional: Sequence[Any]) -> str | None:
     groups, dilation), while conv1d takes (..., padding, dilation, groups). Name them, and no order
     can go wrong: groups=2, dilation=1.
     >>> positional_warning("conv_transpose1d", ["x", "w", None, 2, 1])
+
+    An argument whose name says something else than its place is among them:
+
+    >>> written = warnings_of("nn.ConvTranspose2d(c_in, c_out, 3, 2, pad, dilation, groups)")
+    >>> written[0][1].partition(":")[0], written[0][1].rpartition(": ")[2]
+    ('By position this call means output_padding=dilation, groups=groups',
+     'dilation=dilation, groups=groups.')
     """
     dims = op[-2:]
     order: tuple[str, ...]
@@ -103,13 +110,22 @@ def positional_warning(op: str, positional: Sequence[Any]) -> str | None:
     else:
         order, conv = FUNCTION, f"conv{dims} takes (..., padding, dilation, groups)"
         here = f"{op} takes (..., output_padding, groups, dilation)"
-    first = order.index("groups")
-    given = [f"{name}={value!r}" for name, value in zip(order[first:], positional[first:])]
-    if not given:
+    groups = order.index("groups")
+    given = dict(zip(order, positional))
+    own = {name: repr(value).rpartition(".")[2] for name, value in given.items()}
+    # An argument that is named for another one is told too; one at its own place needs no word.
+    told = [name for name in order[groups:] if name in given]
+    if own.get("output_padding", "output_padding") in set(order) - {"output_padding"}:
+        told.insert(0, "output_padding")
+    if all(own[name] == name for name in told):
         return None
+    means = ", ".join(f"{name}={given[name]!r}" for name in told)
+    better = ", ".join(
+        f"{own[name] if own[name] in order else name}={given[name]!r}" for name in told
+    )
     return (
-        f"By position this call means {', '.join(given)}: {here}, while {conv}. Name them, and no "
-        f"order can go wrong: {', '.join(given)}."
+        f"By position this call means {means}: {here}, while {conv}. Name them, and no "
+        f"order can go wrong: {better}."
     )
 
 
@@ -149,6 +165,33 @@ def padding_word_warning(
     if padding != "same":
         return f'padding="{padding}" is not a number: use 0, or how many cells to crop at each end.'
     return _same(kernel_size, stride, dilation)
+
+
+def layer_warning(op: str, arguments: Mapping[str, Any]) -> str | None:
+    """Return `padding_word_warning` of a layer that is written down, whether or not it is called.
+
+    Parameters
+    ----------
+    op : str
+        ``conv_transpose2d``, say.
+    arguments : mapping
+        Arguments of the constructor, those that are known.
+
+    Examples
+    --------
+    >>> told = layer_warning("conv_transpose1d", {"kernel_size": 3, "stride": 2, "padding": "same"})
+    >>> print(told.partition(". ")[0])
+    padding="same" does not exist for a transposed convolution
+    >>> layer_warning("conv_transpose1d", {"kernel_size": 3, "padding": 1})
+    """
+    dims = int(op[-2])
+    padding, mode = arguments.get("padding", 0), arguments.get("padding_mode", "zeros")
+    names = ("kernel_size", "stride", "dilation")
+    try:
+        sizes = {name: _each(arguments.get(name, 1), dims) for name in names}
+        return padding_word_warning(padding, str(mode), **sizes)
+    except (TypeError, ValueError):
+        return None
 
 
 def same_padding(kernel_size: Ints, stride: Ints, dilation: Ints) -> tuple[Ints, Ints, Ints]:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from convt_trace.answers.advice import warnings_of
+from convt_trace.answers.advice import layer_warning, warnings_of
 from convt_trace.answers.refused import explained
 from convt_trace.answers.shapes import described, picture
 from convt_trace.app import address, answers, shell, uncalled
@@ -186,7 +186,9 @@ def _found(state: State, result: Result) -> None:
             _agree(state)
         if result.out_of_time:
             st.caption("The server may be busy: Explain tries again.")
-    for line, warning in warnings_of(state.source or ""):
+    written = [(one.line, layer_warning(one.op, one.arguments)) for one in reading.definitions]
+    told = [(line, warning) for line, warning in written if warning]
+    for line, warning in [*warnings_of(state.source or ""), *told]:
         st.warning(f"**Line {line}.** {plain(warning)}", icon=":material/lightbulb:")
     if reading.printed:
         st.caption("It prints")

@@ -10,7 +10,7 @@ import streamlit as st
 from convt_trace.app.markdown import code
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.text import AXES
-from convt_trace.snippet import Argument, Definition, Run
+from convt_trace.snippet import Definition, Run
 
 Runner = Callable[[Run], None]
 
@@ -36,6 +36,8 @@ def show(definitions: Sequence[Definition], run: Run | None, runner: Runner) -> 
         for one in group[:_MOST_LISTED]:
             known = " and nothing here calls it" if one.uncalled else ""
             st.markdown(f"Line {one.line} defines {code(one.text)}{known}.")
+            if one.values:
+                st.caption(f"With the text's own values: {code(one.values)}")
         if len(group) > _MOST_LISTED:
             st.markdown(f"{len(group) - _MOST_LISTED:,} more layers of {code(str(target))} too.")
         if all(one.uncalled for one in group):
@@ -46,13 +48,13 @@ def _form(target: str | int, group: Sequence[Definition], run: Run | None, runne
     first = group[0]
     key = f"run_{target}_{first.line}"
     mine = run if run is not None and run.target == target else None
-    is_class = first.owner is not None
+    begin = first.trial or Run(target, ((1, 1, *(4,) * first.dims),))
     with st.form(key, border=True):
         arguments = ""
-        if is_class and first.init_arguments:
+        if first.init_arguments:
             arguments = st.text_input(
                 f"{target}({', '.join(one.name for one in first.init_arguments)})",
-                _written(first.init_arguments) if mine is None else mine.init_args or "",
+                (mine or begin).init_args or "",
                 key=f"{key}_init",
                 placeholder="64, 32",
                 help="The constructor's arguments, as you would write them.",
@@ -61,7 +63,7 @@ def _form(target: str | int, group: Sequence[Definition], run: Run | None, runne
         texts = [
             st.text_input(
                 f"shape of {name}",
-                _shape_text(first, mine, place),
+                _shape_text(mine or begin, place),
                 key=f"{key}_{place}",
                 help=f"(N, C, {', '.join(AXES[first.dims])}); filled with random numbers.",
             )
@@ -81,17 +83,9 @@ def _form(target: str | int, group: Sequence[Definition], run: Run | None, runne
         st.rerun()
 
 
-def _written(arguments: Sequence[Argument]) -> str:
-    """Return the arguments to begin with: the defaults, or nothing where one has none."""
-    needed = [one.name for one in arguments if one.default is None]
-    return "" if needed else ", ".join(f"{one.name}={one.default}" for one in arguments)
-
-
-def _shape_text(first: Definition, mine: Run | None, place: int) -> str:
-    if mine is not None and place < len(mine.input_shapes):
-        return ", ".join(map(str, mine.input_shapes[place]))
-    channels = first.in_channels or 1
-    return ", ".join(map(str, (1, channels, *(4,) * first.dims)))
+def _shape_text(run: Run, place: int) -> str:
+    shapes = run.input_shapes or ((),)
+    return ", ".join(map(str, shapes[min(place, len(shapes) - 1)]))
 
 
 def _shape(text: str) -> Ints | None:

@@ -15,7 +15,16 @@ import numpy as np
 
 from convt_trace.engine.reference import is_output
 from convt_trace.snippet.limits import Limits
-from convt_trace.snippet.reading import Argument, Attempt, Call, Definition, Note, Reading, Shown
+from convt_trace.snippet.reading import (
+    Argument,
+    Attempt,
+    Call,
+    Definition,
+    Note,
+    Reading,
+    Run,
+    Shown,
+)
 from convt_trace.snippet.wire import Garbled, Message
 
 _OPS = tuple(f"{name}{dims}d" for name in ("conv", "conv_transpose") for dims in (1, 2, 3))
@@ -232,7 +241,7 @@ def _text(value: Any) -> str:
 
 def _definition(given: Any) -> Definition:
     _need(isinstance(given, dict) and given.get("op") in _OPS)
-    owner, owner_line, channels = (given.get(k) for k in ("owner", "owner_line", "in_channels"))
+    owner, owner_line = given.get("owner"), given.get("owner_line")
     return Definition(
         line=_ints([given.get("line")])[0],
         text=_text(given.get("text")),
@@ -241,7 +250,18 @@ def _definition(given: Any) -> Definition:
         owner_line=None if owner_line is None else _ints([owner_line])[0],
         init_arguments=_arguments(given.get("init_arguments")),
         forward_arguments=_arguments(given.get("forward_arguments")),
-        in_channels=None if channels is None else _ints([channels], most=2**31)[0],
+        arguments=_plain(given.get("arguments")),
+        trial=_trial(given.get("trial")),
+    )
+
+
+def _trial(given: Any) -> Run:
+    _need(isinstance(given, dict) and isinstance(given.get("input_shapes"), list))
+    target, init = given.get("target"), given.get("init_args")
+    return Run(
+        _text(target) if isinstance(target, str) else _ints([target], 1)[0],
+        tuple(_ints(shape, most=2**31) for shape in given["input_shapes"][:20]),
+        None if init is None else _text(init),
     )
 
 

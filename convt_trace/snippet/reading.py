@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
@@ -193,49 +194,6 @@ class Argument:
 
 
 @dataclass(frozen=True)
-class Definition:
-    """A transposed convolution that the text writes down and never calls.
-
-    Attributes
-    ----------
-    line : int
-        Where it is written.
-    text : str
-        The constructor (or function call) as it is written.
-    op : str
-        "conv_transpose1d", ...
-    owner : str or None
-        The class or function that holds it; None at the top level.
-    owner_line : int or None
-    init_arguments, forward_arguments : tuple of Argument
-        What the owner's constructor and its ``forward`` take (without ``self``).
-    in_channels : int or None
-        The channels of its input, where they are written as a number.
-    uncalled : bool
-        Whether the text ran and nothing called it; False where the text was not run.
-    """
-
-    line: int
-    text: str
-    op: str
-    owner: str | None = None
-    owner_line: int | None = None
-    init_arguments: tuple[Argument, ...] = ()
-    forward_arguments: tuple[Argument, ...] = ()
-    in_channels: int | None = None
-    uncalled: bool = True
-
-    @property
-    def dims(self) -> int:
-        """Spatial dimensions: 1, 2 or 3."""
-        return int(self.op[-2])
-
-    def __str__(self) -> str:
-        known = " and nothing here calls it" if self.uncalled else ""
-        return f"line {self.line} defines {self.text}{known}"
-
-
-@dataclass(frozen=True)
 class Run:
     """How to run a class (or layer) that the text defines and never calls.
 
@@ -258,6 +216,72 @@ class Run:
     target: str | int
     input_shapes: tuple[Ints, ...] = ()
     init_args: str | None = None
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A transposed convolution that the text writes down and never calls.
+
+    Attributes
+    ----------
+    line : int
+        Where it is written.
+    text : str
+        The constructor (or function call) as it is written.
+    op : str
+        "conv_transpose1d", ...
+    owner : str or None
+        The class or function that holds it; None at the top level.
+    owner_line : int or None
+    init_arguments, forward_arguments : tuple of Argument
+        What the owner's constructor and its ``forward`` take (without ``self``).
+    arguments : dict
+        The constructor's arguments by name, those whose value the syntax tells: constants, names that
+        stand for one, defaults.
+    trial : Run or None
+        How it can be run, to begin with: a guess.
+    uncalled : bool
+        Whether the text ran and nothing called it; False where the text was not run.
+    """
+
+    line: int
+    text: str
+    op: str
+    owner: str | None = None
+    owner_line: int | None = None
+    init_arguments: tuple[Argument, ...] = ()
+    forward_arguments: tuple[Argument, ...] = ()
+    arguments: dict[str, Any] = field(default_factory=dict)
+    trial: Run | None = None
+    uncalled: bool = True
+
+    @property
+    def dims(self) -> int:
+        """Spatial dimensions: 1, 2 or 3."""
+        return int(self.op[-2])
+
+    @property
+    def in_channels(self) -> int | None:
+        """The channels of its input, where they are told."""
+        channels = self.arguments.get("in_channels")
+        return channels if type(channels) is int and channels > 0 else None
+
+    @property
+    def values(self) -> str:
+        """Its arguments with the values that are told, where the text itself has only their names."""
+        written = set(re.findall(r"[\w.]+", self.text))
+        parts = [
+            str(part)
+            for value in self.arguments.values()
+            for part in np.atleast_1d(np.array(value))
+        ]
+        if written.issuperset(parts):
+            return ""
+        return ", ".join(f"{name}={value!r}" for name, value in self.arguments.items())
+
+    def __str__(self) -> str:
+        known = " and nothing here calls it" if self.uncalled else ""
+        return f"line {self.line} defines {self.text}{known}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -317,6 +341,10 @@ def _definition_json(one: Definition) -> dict[str, Any]:
         "lineno": one.line,
         "text": one.text,
         "op": one.op,
+        "arguments": {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in one.arguments.items()
+        },
         "owner": one.owner,
         "init_arguments": [{"name": a.name, "default": a.default} for a in one.init_arguments],
         "forward_arguments": [

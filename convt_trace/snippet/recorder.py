@@ -164,7 +164,8 @@ class Recorder(TorchFunctionMode):
         layer = _layer_at(_frames(sys._getframe()))
         ran = self._written_for(layer)
         self.ran |= ran
-        lines = lines_now()
+        # A layer that was asked for is called by no line: it stands where it was made.
+        lines = lines_now() or [at[0] for at, number in self._places.items() if number in ran][:1]
         dims = int(op[-2])
         name = f"nn.{type(layer).__name__}" if layer is not None else f"F.{op}"
         self.record(op, name, {**given, **_sizes(op, given, dims)}, output, lines, ran)

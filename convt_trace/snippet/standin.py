@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dis
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any
@@ -51,7 +53,7 @@ class StandIn:
         return () if bases.index(self) else (torch.nn.Module,)
 
     def __iter__(self) -> Iterator[StandIn]:
-        yield self
+        return iter([self] * _asked_for(sys._getframe(1)))
 
     def __getitem__(self, item: Any) -> StandIn:
         return self
@@ -105,6 +107,15 @@ class StandIn:
         found = standin_among((args, kwargs))
         assert found is not None, "torch asks it because it is among the arguments"
         return found
+
+
+def _asked_for(frame: types.FrameType) -> int:
+    """Return how many items the code that iterates takes: as many as it unpacks into, else one."""
+    name, count = (
+        dis.opname[frame.f_code.co_code[frame.f_lasti]],
+        frame.f_code.co_code[frame.f_lasti + 1],
+    )
+    return count if name == "UNPACK_SEQUENCE" else 1
 
 
 def standin_among(value: Any, depth: int = 3) -> StandIn | None:

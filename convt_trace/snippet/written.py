@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import takewhile
 from typing import Any
 
+from convt_trace.engine.layer import MODULE
 from convt_trace.snippet.clean import parse
+from convt_trace.snippet.constants import Constants, Function, Owners, Unknown, defaults
 from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.reading import Argument, Definition
+from convt_trace.snippet.trial import GUESS, trial
 from convt_trace.snippet.wire import Send
 
 #: Where something is written: line and column.
@@ -19,8 +24,6 @@ Place = tuple[int, int]
 
 _NAMES = re.compile(r"(?:Lazy)?ConvTranspose([123])d|conv_transpose([123])d")
 _MOST_CHARS = 300
-
-Owners = tuple[ast.AST, ...]
 
 
 def written_in(
@@ -73,66 +76,88 @@ def definitions(tree: ast.Module, source: str) -> list[tuple[Place, Definition]]
     >>> [(at, one.text) for at, one in definitions(ast.parse(text), text)]
     [((3, 8), 'Up(8, 4, 2)')]
     """
-    names = _aliases(tree)
+    names, constants, guess = _Aliases(tree), Constants(tree), Constants(tree, GUESS)
     lines = source.split("\n")
     found: list[tuple[ast.expr, Owners, str]] = []
-    called: set[int] = set()
     handed_over: list[tuple[ast.expr, Owners, str]] = []
+    called: set[int] = set()
     for node, owners in _walk(tree, ()):
-        if isinstance(node, ast.Call):
-            op = _op(node.func, names)
-            if op:
-                called.add(id(node.func))
-                found.append((node, owners, op))
+        if isinstance(node, ast.Call) and (op := _op(node.func, names)):
+            called |= {id(node.func), *names.sources.get(_key(node.func), ())}
+            found.append((node, owners, op))
         elif isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
             match = _NAMES.fullmatch(_last(node))
             if match and not _last(node).startswith("conv"):
                 handed_over.append((node, owners, f"conv_transpose{match[1]}d"))
-    used = {op for _, _, op in found}
-    for node, owners, op in handed_over:
-        # An alias whose calls are listed needs no line of its own.
-        if id(node) not in called and not (op in used and id(node) in names.sources):
-            found.append((node, owners, op))
+    # What has a name whose calls are listed needs no line of its own.
+    found += [one for one in handed_over if id(one[0]) not in called]
     made = [
-        ((node.lineno, node.col_offset), _definition(node, owners, op, lines))
+        (
+            (node.lineno, node.col_offset),
+            _definition(
+                node, owners, op, lines, _values(node, owners, constants, names.own), guess
+            ),
+        )
         for node, owners, op in found
     ]
     return sorted(made, key=lambda one: one[0])
 
 
 class _Aliases(dict[str, str]):
-    """Names that stand for a transposed convolution, and the expressions that gave them."""
+    """Names that stand for a transposed convolution.
 
-    sources: set[int]
+    Attributes
+    ----------
+    sources : dict
+        The expressions that gave each.
+    own : set of str
+        Names of which an argument by position may be another one than torch's layer has there.
+    """
 
+    def __init__(self, tree: ast.Module):
+        super().__init__()
+        self.sources: dict[str, set[int]] = {}
+        self.own: set[str] = set()
+        nodes = list(ast.walk(tree))
+        for node in nodes:
+            self._imports(node)
+            if isinstance(node, Function):
+                for name, default in defaults(node.args):
+                    self._learn([name], default)
+        for _ in range(4):  # an alias of an alias, a class of a class
+            before = len(self)
+            for node in nodes:
+                if isinstance(node, ast.Assign):
+                    self._learn([_dotted(target) for target in node.targets], node.value)
+                elif isinstance(node, ast.ClassDef):
+                    self._class(node)
+            if len(self) == before:
+                break
 
-def _aliases(tree: ast.Module) -> _Aliases:
-    """Return the names and attributes that stand for a constructor."""
-    names = _Aliases()
-    names.sources = set()
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
-    imported = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
-    for alias in (alias for node in imported for alias in node.names if alias.asname):
-        if match := _NAMES.fullmatch(alias.name):
-            names[str(alias.asname)] = f"conv_transpose{match[1] or match[2]}d"
-    for _ in range(4):  # an alias of an alias, a class of a class
-        before = len(names)
-        for cls in classes:
-            for base in cls.bases:
-                if op := _constructor(base, names):
-                    names.setdefault(cls.name, op)
-                    names.sources.add(id(base))
-        for node in assigned:
-            for part in _choices(node.value):
-                if op := _constructor(part, names):
-                    names.sources.add(id(part))
-                    for target in node.targets:
-                        if isinstance(target, (ast.Name, ast.Attribute)):
-                            names.setdefault(_last(target), op)
-        if len(names) == before:
-            break
-    return names
+    def _imports(self, node: ast.AST) -> None:
+        for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+            if alias.asname and (match := _NAMES.fullmatch(alias.name)):
+                self[alias.asname] = f"conv_transpose{match[1] or match[2]}d"
+
+    def _class(self, node: ast.ClassDef) -> None:
+        for base in node.bases:
+            self._learn([node.name], base)
+        methods = [one.name for one in node.body if isinstance(one, ast.FunctionDef)]
+        if node.name in self and "__init__" in methods:
+            self.own.add(node.name)
+        for one in node.body:
+            if isinstance(one, ast.Assign):
+                self._learn([f"self.{_dotted(target)}" for target in one.targets], one.value)
+
+    def _learn(self, targets: list[str], value: ast.expr | None) -> None:
+        for part in _choices(value) if value is not None else ():
+            if op := _constructor(part, self):
+                for target in filter(None, targets):
+                    self.setdefault(target, op)
+                    given = self.sources.setdefault(target, set())
+                    given |= {id(part), *self.sources.get(_dotted(part), ())}
+                    if isinstance(value, ast.Call) or _dotted(part) in self.own:
+                        self.own.add(target)
 
 
 def _choices(node: ast.expr) -> Iterator[ast.expr]:
@@ -154,18 +179,23 @@ def _choices(node: ast.expr) -> Iterator[ast.expr]:
         yield node
 
 
-def _constructor(node: ast.expr, names: dict[str, str]) -> str:
+def _constructor(node: ast.expr, names: _Aliases) -> str:
     """Return the function of the layer that a name stands for; empty for anything else."""
     if not isinstance(node, (ast.Name, ast.Attribute)):
         return ""
     match = _NAMES.fullmatch(_last(node))
     if match:
         return f"conv_transpose{match[1] or match[2]}d"
-    return names.get(_last(node), "")
+    return names.get(_dotted(node), "")
 
 
-def _op(node: ast.expr, names: dict[str, str]) -> str:
-    if isinstance(node, ast.Subscript):  # layers["up"](...)
+def _key(node: ast.expr) -> str:
+    """Return the name that is called; of ``layers["up"]`` the name of the layers."""
+    return _dotted(node.value if isinstance(node, ast.Subscript) else node)
+
+
+def _op(node: ast.expr, names: _Aliases) -> str:
+    if isinstance(node, ast.Subscript):
         return _constructor(node.value, names)
     if isinstance(node, ast.Call) and _last(node.func) == "getattr" and len(node.args) > 1:
         match = re.search(r"ConvTranspose.*?([123])?d?['\"]$", ast.unparse(node.args[1]))
@@ -176,6 +206,13 @@ def _op(node: ast.expr, names: dict[str, str]) -> str:
 def _last(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute):
         return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _dotted(node: ast.expr) -> str:
+    """Return a name, or a name and an attribute: `up` is another one than `self.up`."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
 
 
@@ -190,10 +227,17 @@ def _walk(node: ast.AST, owners: Owners) -> Iterator[tuple[ast.AST, Owners]]:
         todo.extend((child, owners) for child in ast.iter_child_nodes(node))
 
 
-def _definition(node: ast.expr, owners: Owners, op: str, lines: list[str]) -> Definition:
-    classes = [one for one in owners if isinstance(one, ast.ClassDef)]
-    functions = [one for one in owners if isinstance(one, ast.FunctionDef)]
-    owner: Any = classes[0] if classes else (functions[0] if functions else None)
+def _definition(
+    node: ast.expr,
+    owners: Owners,
+    op: str,
+    lines: list[str],
+    values: dict[str, Any],
+    guess: Constants,
+) -> Definition:
+    named = [one for one in owners if isinstance(one, (ast.ClassDef, ast.FunctionDef))]
+    classes = [one for one in named if isinstance(one, ast.ClassDef)]
+    owner: Any = next(iter(classes or named), None)
     init: tuple[Argument, ...] = ()
     forward: tuple[Argument, ...] = ()
     if isinstance(owner, ast.ClassDef):
@@ -212,7 +256,10 @@ def _definition(node: ast.expr, owners: Owners, op: str, lines: list[str]) -> De
         owner_line=owner.lineno if owner is not None else None,
         init_arguments=init,
         forward_arguments=forward,
-        in_channels=_in_channels(node),
+        arguments=values,
+        trial=trial(
+            owner.name if owner is not None else node.lineno, init, forward, owners, node, guess
+        ),
     )
 
 
@@ -228,25 +275,36 @@ def _text(node: ast.expr, lines: list[str]) -> str:
 
 
 def _arguments(spec: ast.arguments, skip: int) -> tuple[Argument, ...]:
-    names = [*spec.posonlyargs, *spec.args]
-    defaults: list[ast.expr | None] = [None] * (len(names) - len(spec.defaults)) + [*spec.defaults]
-    pairs = [*zip(names, defaults)][skip:] + [*zip(spec.kwonlyargs, spec.kw_defaults)]
     return tuple(
-        Argument(name.arg, ast.unparse(default)[:80] if default is not None else None)
-        for name, default in pairs
+        Argument(name, ast.unparse(default)[:80] if default is not None else None)
+        for name, default in defaults(spec)[skip:]
     )
 
 
-def _in_channels(node: ast.expr) -> int | None:
-    if not isinstance(node, ast.Call):
-        return None
-    first = node.args[0] if node.args else None
-    for keyword in node.keywords:
-        if keyword.arg == "in_channels":
-            first = keyword.value
-    if isinstance(first, ast.Constant) and type(first.value) is int and first.value < 2**31:
-        return first.value
-    return None
+def _values(node: ast.expr, owners: Owners, constants: Constants, own: set[str]) -> dict[str, Any]:
+    """Return the arguments of the call that makes a layer, those whose value the syntax tells."""
+    name = _last(node.func) if isinstance(node, ast.Call) else ""
+    if not isinstance(node, ast.Call) or name.startswith("conv_"):
+        return {}
+    order = MODULE[1:] if name.startswith("Lazy") else MODULE
+    plain = [*takewhile(lambda one: not isinstance(one, ast.Starred), node.args)]
+    plain = [] if _dotted(node.func) in own else plain
+    given = dict(zip(order, plain)) | {one.arg: one.value for one in node.keywords if one.arg}
+    held = {}
+    for argument in order:
+        if argument in given:
+            with contextlib.suppress(Unknown):
+                held[argument] = _flat(constants.value(given[argument], owners))
+    return held
+
+
+def _flat(value: Any) -> Any:
+    """Return a value that is one of a layer's arguments by its kind."""
+    if isinstance(value, tuple) and (
+        len(value) > 8 or any(isinstance(one, tuple) for one in value)
+    ):
+        raise Unknown
+    return value
 
 
 # -- what else the syntax tells -----------------------------------------------------------------------

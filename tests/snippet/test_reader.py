@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -280,13 +282,72 @@ def test_the_command_line_prints_the_whole_answer() -> None:
     assert "**It prints**\n\n    tensor([[[ 8.]," in done.stdout
 
 
+Captured = pytest.CaptureFixture[str]
+
+
 def explain(text: str, path: Path, *more: str) -> int:
     file = path / "snippet.py"
     file.write_text(text, encoding="utf-8")
     return main(["explain", str(file), *more])
 
 
-Captured = pytest.CaptureFixture[str]
+DEFINED = """
+import torch
+from torch import nn
+class Generator(nn.Module):
+    def __init__(self, nz=6, ngf=4):
+        super().__init__()
+        self.main = nn.Sequential(nn.ConvTranspose2d(nz, ngf, 4), nn.ConvTranspose2d(ngf, 3, 4, 2, 1))
+    def forward(self, z):
+        return self.main(z)
+class Up(nn.Module):
+    def __init__(self, cin, cout):
+        super().__init__()
+        self.up = nn.ConvTranspose1d(in_channels=cin, out_channels=cout, kernel_size=2)
+    def forward(self, x, scale=1):
+        return self.up(x) * scale
+def block(channels):
+    return nn.ConvTranspose3d(channels, channels * 2, 2)
+class Auto(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.down = nn.Sequential(nn.Conv2d(3, width, 4, 2, 1), nn.Conv2d(width, width, 4, 2, 1))
+        self.up = nn.ConvTranspose2d(width, 3, 4, 4)
+    def forward(self, x):
+        return self.up(self.down(x))
+class Decoder(nn.Module):
+    def __init__(self, latent=10):
+        super().__init__()
+        self.first = nn.Linear(latent, 16)
+        self.up = nn.ConvTranspose2d(4, 1, 2)
+    def forward(self, z):
+        return self.up(self.first(z).view(-1, 4, 2, 2))
+alone = nn.ConvTranspose2d(5, 1, 3)
+"""
+
+
+def test_a_text_that_only_defines_layers_prints_the_commands_that_run_them(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    assert explain(DEFINED, tmp_path) == 0
+    told = capsys.readouterr().out.partition("To run it")[2]
+    commands = re.findall(r"^    python -m convt_trace (.*)$", told, re.M)
+    names = [shlex.split(command)[3] for command in commands]
+    assert names == ["Generator", "Up", "block", "Auto", "Decoder", str(DEFINED.count("\n"))]
+    for command in commands:
+        assert main(shlex.split(command)) == 0
+        assert "`nn.ConvTranspose" in capsys.readouterr().out
+
+
+def test_a_run_takes_shapes_and_arguments(tmp_path: Path, capsys: Captured) -> None:
+    given = ("--run", "Up", "--shape", "2,3,5", "--init", "3, cout=7", "--json")
+    assert explain(DEFINED, tmp_path, *given) == 0
+    (call,) = json.loads(capsys.readouterr().out)["calls"]
+    assert (call["input_shape"], call["weight_shape"]) == ([2, 3, 5], [3, 7, 2])
+    assert explain(DEFINED, tmp_path, "--run", "Nothing", "--shape", "1,1") == 2
+    assert "no class named Nothing" in capsys.readouterr().err
+    assert explain(DEFINED, tmp_path, "--run", "Up") == 2
+    assert "missing 2 required positional arguments" in capsys.readouterr().err
 
 
 def test_a_plain_convolution_has_its_own_answer(tmp_path: Path, capsys: Captured) -> None:
