@@ -14,6 +14,7 @@ from math import gcd, prod
 from typing import Any, Protocol
 
 from convt_trace.answers.advice import padding_word_warning, same_padding
+from convt_trace.answers.alone import explained_alone
 from convt_trace.answers.refusal import (
     Attempted,
     Explanation,
@@ -39,6 +40,9 @@ class _Failed(Protocol):
     @property
     def attempt(self) -> Attempted | None: ...
 
+    @property
+    def pasted(self) -> bool: ...
+
 
 def explained(failed: _Failed) -> Explanation | None:
     """Return an error of torch in plain words; None for what is no refusal of a convolution.
@@ -47,7 +51,8 @@ def explained(failed: _Failed) -> Explanation | None:
     ----------
     failed : object with a message and an attempt
         Such as a ``SnippetError``. The attempt is what the convolution, or its layer's constructor,
-        was given: ``op``, the shapes, the dtypes, ``parameters`` and ``layer``.
+        was given: ``op``, the shapes, the dtypes, ``parameters`` and ``layer``. Where the message was
+        ``pasted`` alone, what stands in it is all that is known.
 
     Examples
     --------
@@ -66,12 +71,13 @@ def explained(failed: _Failed) -> Explanation | None:
     if after:
         return _cat(after[1], after[2])
     if failed.attempt is None:
-        return None
+        return explained_alone(failed.message) if failed.pasted else None
     call = Refusal.of(failed.attempt)
     for pattern, tell in _REFUSALS:
         match = re.search(pattern, failed.message)
         if match:
-            return tell(call, match)
+            told = tell(call, match)
+            return told or (explained_alone(failed.message) if failed.pasted else None)
     return None
 
 

@@ -100,5 +100,6 @@ def read_snippet(
             stack=stack,
             reading=reading,
             attempt=builder.attempt,
+            pasted=builder.pasted,
         )
     return reading

@@ -59,6 +59,7 @@ class Builder:
         self.drew = False
         self.error: tuple[str, str, Ints, str] | None = None
         self.attempt: Attempt | None = None
+        self.pasted = False
         self._takes: dict[str, Callable[[Any], None]] = {
             "array": self._array, "call": self._call, "print": self._print, "show": self._show,
             "note": self._note, "written": self._definitions, "left": self._leave,
@@ -154,6 +155,7 @@ class Builder:
         stack = _ints(content.get("stack"), most=2**31)
         kind, message, hint = (_text(content.get(name)) for name in ("type", "message", "hint"))
         self.error = kind, message, stack, hint
+        self.pasted = content.get("pasted") is True
         if content.get("attempt") is not None:
             with contextlib.suppress(Garbled):  # the error stands without it
                 self.attempt = _attempt(content["attempt"], stack)

@@ -26,6 +26,8 @@ class SnippetError(Exception):
         What to do about it; may be empty.
     reading : Reading
         Everything that was read before it.
+    pasted : bool
+        Whether it is a message that was pasted, and not the end of a run.
     attempt : Attempt or None
         The convolution that did not run, with its shapes and parameters, if that was the end.
 
@@ -48,6 +50,7 @@ class SnippetError(Exception):
         stack: tuple[int, ...] = (),
         reading: Reading | None = None,
         attempt: Attempt | None = None,
+        pasted: bool = False,
     ):
         super().__init__(type, message, lineno)
         if reading is None:
@@ -55,7 +58,7 @@ class SnippetError(Exception):
 
             reading = Reading()
         self.type, self.message, self.lineno, self.hint = type, message, lineno, hint
-        self.stack, self.reading, self.attempt = stack, reading, attempt
+        self.stack, self.reading, self.attempt, self.pasted = stack, reading, attempt, pasted
 
     def __str__(self) -> str:
         where = f"line {self.lineno}: " if self.lineno is not None else ""

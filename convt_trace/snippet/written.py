@@ -15,6 +15,7 @@ from convt_trace.snippet.clean import parse
 from convt_trace.snippet.constants import Constants, Function, Owners, Unknown, defaults
 from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import Limits
+from convt_trace.snippet.messages import pasted_error
 from convt_trace.snippet.reading import Argument, Definition
 from convt_trace.snippet.trial import GUESS, trial
 from convt_trace.snippet.wire import Send
@@ -36,9 +37,16 @@ def written_in(
     tree, text, definitions
         The text as it was parsed, and `definitions`; None where it can't be parsed, which is sent.
     """
+    told = pasted_error(source) if len(source) <= limits.source_chars else None
     try:
         tree, text, notes = parse(source, limits)
+        if told is not None and all(map(_is_message, tree.body)):
+            raise SnippetError("SyntaxError", "no code")
     except SnippetError as error:
+        if told is not None and error.type == "SyntaxError":
+            kind, message, line, attempt = told
+            send_error(send, kind, message, [line], "", attempt, pasted=True)
+            return None
         send_error(
             send, error.type, error.message, [error.lineno] if error.lineno else [], error.hint
         )
@@ -50,12 +58,24 @@ def written_in(
     return tree, text, written
 
 
+def _is_message(node: ast.stmt) -> bool:
+    """Whether Python reads an error message as an annotated name: ``ValueError: padding``."""
+    name = node.target if isinstance(node, ast.AnnAssign) and node.value is None else None
+    return isinstance(name, ast.Name) and name.id.endswith(("Error", "Exception"))
+
+
 def send_error(
-    send: Send, kind: str, message: str, stack: list[int], hint: str, attempt: Any = None
+    send: Send,
+    kind: str,
+    message: str,
+    stack: list[int],
+    hint: str,
+    attempt: Any = None,
+    pasted: bool = False,
 ) -> None:
-    """Send what ended a text."""
-    error = {"type": kind, "message": message, "stack": stack, "hint": hint, "attempt": attempt}
-    send("error", error)
+    """Send what ended a text, or an error message that a text is."""
+    error = {"type": kind, "message": message, "stack": stack, "hint": hint}
+    send("error", {**error, "attempt": attempt, "pasted": pasted})
 
 
 def _as_sent(one: Definition) -> dict[str, Any]:
