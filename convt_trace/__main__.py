@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from convt_trace.answers import transposed as words
-from convt_trace.answers.advice import layer_warning, unbatched_warning, warnings_of
+from convt_trace.answers.advice import layer_warning, size_rule, unbatched_warning, warnings_of
 from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
 from convt_trace.answers.refused import explained
 from convt_trace.engine.case import Case
@@ -202,7 +202,9 @@ def answer(reading: Reading, source: str = "", cell: Ints | None = None) -> str:
         parts.append(f"**It prints**\n\n{_block(reading.printed)}")
     parts += [f"**Line {one.line} shows**\n\n{_block(one.text)}" for one in reading.shown]
     for one in reading.definitions:
-        parts.append(f"{str(one)[0].upper()}{str(one)[1:]}.")
+        rule = size_rule(one.op, one.arguments, one.unknown)
+        makes = f" It makes {rule}." if rule else ""
+        parts.append(f"{str(one)[0].upper()}{str(one)[1:]}.{makes}")
         if warning := layer_warning(one.op, one.arguments):
             parts.append(f"**Line {one.line}.** {warning}")
     notes = [

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from convt_trace.engine.layer import FUNCTION, MODULE, Ints
+from convt_trace.engine.layer import DEFAULTS, FUNCTION, MODULE, Ints, output_length
 from convt_trace.engine.text import AXES, axes, by, shortest
 
 # -- groups and dilation by position ------------------------------------------------------------
@@ -192,6 +192,49 @@ def layer_warning(op: str, arguments: Mapping[str, Any]) -> str | None:
         return padding_word_warning(padding, str(mode), **sizes)
     except (TypeError, ValueError):
         return None
+
+
+def size_rule(op: str, arguments: Mapping[str, Any], unknown: Sequence[str] = ()) -> str | None:
+    """Return what a transposed layer makes of any size; None where that is not known.
+
+    Parameters
+    ----------
+    op : str
+    arguments : mapping
+        Arguments of the constructor that are known; what is not among them has torch's default.
+    unknown : sequence of str
+        Arguments that are given, and not known.
+
+    Examples
+    --------
+    >>> size_rule("conv_transpose2d", {"kernel_size": 4, "stride": 2, "padding": 1})
+    '2*H x 2*W of H x W'
+    >>> size_rule("conv_transpose1d", {"kernel_size": 3})
+    'L + 2 of L'
+    >>> size_rule("conv_transpose2d", {"kernel_size": (4, 1)})
+    '(H + 3) x W of H x W'
+    """
+    dims = int(op[-2])
+    names = ("kernel_size", "stride", "padding", "output_padding", "dilation")
+    if "kernel_size" not in arguments or set(unknown) & set(names):
+        return None
+    try:
+        sizes = [_each(arguments.get(name, DEFAULTS.get(name)), dims) for name in names]
+        rules = [
+            _rule(axis, s, output_length(0, k, s, p, e, d))
+            for axis, k, s, p, e, d in zip(AXES[dims], *sizes, strict=True)
+        ]
+    except (TypeError, ValueError):
+        return None
+    apart = [f"({one})" if " " in one and dims > 1 else one for one in rules]
+    return f"{' x '.join(apart)} of {' x '.join(AXES[dims])}"
+
+
+def _rule(axis: str, stride: int, rest: int) -> str:
+    times = axis if stride == 1 else f"{stride}*{axis}"
+    if rest == 0:
+        return times
+    return f"{times} {'+' if rest > 0 else '-'} {abs(rest)}"
 
 
 def same_padding(kernel_size: Ints, stride: Ints, dilation: Ints) -> tuple[Ints, Ints, Ints]:

@@ -20,6 +20,7 @@ from convt_trace.app.gallery import EXAMPLES, name_of
 from convt_trace.app.markdown import code, plain
 from convt_trace.app.readings import Asked, Result, readings, trouble
 from convt_trace.snippet import LIMITS, Attempt, Call, Run, SnippetError
+from convt_trace.snippet.notebook import code_of
 
 #: More calls than this are chosen from a list; as tabs they could not be told apart.
 _MOST_TABS = 12
@@ -58,6 +59,8 @@ class State:
 
     def explain(self, source: str) -> None:
         """Explain a text; what was asked about the text before is forgotten."""
+        if (code := code_of(source)) is not None:
+            self.load, source = Load(uuid4().hex, code), code  # the editor shows a notebook's code
         readings.try_again(source)
         if source != self.source:
             self.source, self.run, self.unboxed = source, None, False

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from convt_trace.answers.advice import size_rule
 from convt_trace.app.markdown import code
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.text import AXES
@@ -36,12 +37,19 @@ def show(definitions: Sequence[Definition], run: Run | None, runner: Runner) -> 
         for one in group[:_MOST_LISTED]:
             known = " and nothing here calls it" if one.uncalled else ""
             st.markdown(f"Line {one.line} defines {code(one.text)}{known}.")
-            if one.values:
-                st.caption(f"With the text's own values: {code(one.values)}")
+            if told := _told(one):
+                st.caption(told)
         if len(group) > _MOST_LISTED:
             st.markdown(f"{len(group) - _MOST_LISTED:,} more layers of {code(str(target))} too.")
         if all(one.uncalled for one in group):
             _form(target, group, run, runner)
+
+
+def _told(one: Definition) -> str:
+    """Return what is known of a layer that has not run: its numbers, and the sizes it makes."""
+    values = f"With the text's own values: {code(one.values)}. " if one.values else ""
+    rule = size_rule(one.op, one.arguments, one.unknown)
+    return values + (f"It makes {code(rule)}." if rule else "")
 
 
 def _form(target: str | int, group: Sequence[Definition], run: Run | None, runner: Runner) -> None:

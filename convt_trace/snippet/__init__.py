@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import LIMITS, Limits
+from convt_trace.snippet.notebook import code_of
 from convt_trace.snippet.reading import (
     Argument,
     Attempt,
@@ -50,7 +51,7 @@ def read_snippet(
     Parameters
     ----------
     source : str
-        The text as it was pasted.
+        The text as it was pasted. Of a notebook file its code cells are read.
     run : Run, optional
         Which of its uncalled classes or layers to run, and on what.
     limits : Limits
@@ -84,6 +85,7 @@ def read_snippet(
     from convt_trace.snippet.clean import lines_of
     from convt_trace.snippet.zygote import NoBox
 
+    source = code_of(source) or source
     builder = Builder(lines_of(source), limits)
     try:
         service.read(source, run, limits, builder, visitor, unboxed)

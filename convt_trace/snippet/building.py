@@ -172,6 +172,11 @@ class Builder:
         """Every call's output, to tell which calls another seed changes."""
         return [self._arrays[number].tobytes() for number in self._outputs]
 
+    @property
+    def said_something(self) -> bool:
+        """Whether anything was printed or shown."""
+        return bool(self._printed or self._shown)
+
     def ended(self, what: str, hint: str) -> None:
         """Say why nothing more came, unless the process has said so itself."""
         if self.error is None:
@@ -253,8 +258,14 @@ def _definition(given: Any) -> Definition:
         init_arguments=_arguments(given.get("init_arguments")),
         forward_arguments=_arguments(given.get("forward_arguments")),
         arguments=_plain(given.get("arguments")),
+        unknown=_names(given.get("unknown")),
         trial=_trial(given.get("trial")),
     )
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    _need(isinstance(given, list) and len(given) <= 30)
+    return tuple(map(_text, given))
 
 
 def _trial(given: Any) -> Run:

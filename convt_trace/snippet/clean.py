@@ -88,6 +88,7 @@ def _cleaned(lines: Lines, first: SyntaxError) -> tuple[ast.Module, str, list[No
         (_signs, "typographic quotes, dashes and spaces"),
         (_fences, "Markdown fences and the text around them"),
         (_numbers, "line numbers"),
+        (_printed_model, "a printed model: its layers are made from what is printed"),
         (_prompts, "prompts, and the outputs between them"),
         (_magics, "notebook magics"),
         (_indented_code, "the text around indented code"),
@@ -174,6 +175,30 @@ def _numbers(lines: Lines) -> Lines:
         return match[2] if match else ""
 
     return [without(line) for line in lines]
+
+
+_LAYER = re.compile(r"^[\s|>]*(?:\((\w+)\): )?(\w*Conv(?:Transpose)?[123]d\(\d.*\))(?:,? *#.*)?$")
+_OF_A_MODEL = re.compile(r"^[\s|>]*(?:(?:\(\w+\): )?[A-Za-z_][\w.\[\]]*\(.*|\)+|\(\w+\): .*)$")
+
+
+def _printed_model(lines: Lines) -> Lines:
+    """Turn what ``print(model)`` prints into code that makes its convolutions."""
+    filled = [line for line in lines if line.strip()]
+    named = sum(bool(re.match(r"^[\s|>]*\(\w+\): \w", line)) for line in filled)
+    most = sum(bool(_OF_A_MODEL.match(line)) for line in filled)
+    if (
+        not named
+        or most < 0.6 * len(filled)
+        or any(re.match(r"\s*(?:import|from) ", one) for one in filled)
+    ):
+        return lines
+    kept = []
+    for line in lines:
+        match = _LAYER.match(line)
+        kept.append(
+            f"layer_{match[1]} = {match[2]}" if match and match[1] else match[2] if match else ""
+        )
+    return kept
 
 
 _PROMPT = re.compile(r"^(\s*)(?:>>>|In ?\[[\d *]*\]:|\[\d+\]:)(?: |$)(.*)$")
@@ -286,7 +311,7 @@ _OUTPUT = re.compile(
     r"^\s*(?:tensor\(|Parameter containing|torch\.Size\(|array\(|\(?\d[\d.,\s)e+-]*$|[\[\]()\s]+$"
     r"|\[+\s*-?[\d.]|-?\d+\.\d*(?:e[+-]\d+)?[,\s]|Output\b|Traceback|File \"|\w*(?:Error|Warning)\b"
     r"|\d+ loops|grad_fn|\.\.\.|>|[A-Z][\w]*\($|\(\w+\): |Sequential\(|ConvTranspose\dd\("
-    r"|=+$|-{3,}$|#{1,6} )"
+    r"|=+$|-{3,}$|#{1,6} |[A-Za-z][\w .()-]*: *(?:tensor\(|torch\.|\[|\(?-?\d)|.*grad_fn=<|.*dtype=torch\.)"
 )
 _PROSE = re.compile(
     r"^\s*(?:[-*] |\d+\. )?\(?[^\W\d_][\w'\u2019-]*[,:;.!?]?(?:\s+[\w'\u2019(),:;.!?/\"*`-]+)*\s*$"

@@ -238,6 +238,8 @@ class Definition:
     arguments : dict
         The constructor's arguments by name, those whose value the syntax tells: constants, names that
         stand for one, defaults.
+    unknown : tuple of str
+        Arguments that are given, and whose value it does not tell.
     trial : Run or None
         How it can be run, to begin with: a guess.
     uncalled : bool
@@ -252,6 +254,7 @@ class Definition:
     init_arguments: tuple[Argument, ...] = ()
     forward_arguments: tuple[Argument, ...] = ()
     arguments: dict[str, Any] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
     trial: Run | None = None
     uncalled: bool = True
 

@@ -144,7 +144,7 @@ def _mark_random(request: dict[str, Any], limits: Limits, builder: Builder, ask:
     same_calls = len(others) == len(outputs)
     changed = {at for at, one in enumerate(outputs) if not same_calls or one != others[at]}
     builder.random_calls = changed
-    if changed or not outputs:
+    if changed or (not outputs and builder.said_something):
         builder.note(
             0,
             "random numbers without torch.manual_seed differ at each run: what is shown is one "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -276,7 +275,8 @@ def _definition(
         owner_line=owner.lineno if owner is not None else None,
         init_arguments=init,
         forward_arguments=forward,
-        arguments=values,
+        arguments={name: value for name, value in values.items() if value is not _UNKNOWN},
+        unknown=tuple(name for name, value in values.items() if value is _UNKNOWN),
         trial=trial(
             owner.name if owner is not None else node.lineno, init, forward, owners, node, guess
         ),
@@ -301,8 +301,11 @@ def _arguments(spec: ast.arguments, skip: int) -> tuple[Argument, ...]:
     )
 
 
+_UNKNOWN = object()
+
+
 def _values(node: ast.expr, owners: Owners, constants: Constants, own: set[str]) -> dict[str, Any]:
-    """Return the arguments of the call that makes a layer, those whose value the syntax tells."""
+    """Return the arguments of the call that makes a layer; `_UNKNOWN` what the syntax does not tell."""
     name = _last(node.func) if isinstance(node, ast.Call) else ""
     if not isinstance(node, ast.Call) or name.startswith("conv_"):
         return {}
@@ -313,8 +316,13 @@ def _values(node: ast.expr, owners: Owners, constants: Constants, own: set[str])
     held = {}
     for argument in order:
         if argument in given:
-            with contextlib.suppress(Unknown):
+            try:
                 held[argument] = _flat(constants.value(given[argument], owners))
+            except Unknown:
+                held[argument] = _UNKNOWN
+    open_ended = len(plain) < len(node.args) or any(one.arg is None for one in node.keywords)
+    if open_ended or _dotted(node.func) in own:
+        held |= dict.fromkeys(set(order) - set(held), _UNKNOWN)
     return held
 
 

@@ -83,6 +83,15 @@ function storages() {
   });
 }
 
+function isNotebook(text) {
+  try {
+    const book = JSON.parse(text);
+    return Array.isArray(book.cells ?? book.worksheets);
+  } catch {
+    return false;
+  }
+}
+
 class Editor {
   constructor(parent, style) {
     this.storages = storages();
@@ -102,12 +111,40 @@ class Editor {
     );
     const apple = /Mac|iP(hone|ad)/.test(navigator.platform);
     const keys = make("kbd", {}, apple ? "⌘ Enter" : "Ctrl Enter");
-    const bar = make("div", { class: "ce-bar" }, this.button, keys, this.status, this.back);
+    this.file = make("input", {
+      type: "file",
+      accept: ".py,.ipynb,.txt,.md",
+      hidden: "",
+      "aria-label": "A file with code",
+      onchange: () => this.open(this.file.files[0]),
+    });
+    const open = make(
+      "button",
+      {
+        type: "button",
+        class: "ce-open",
+        title: "A .py, .txt or .ipynb file; it can be dropped here, too",
+        onclick: () => this.file.click(),
+      },
+      "Open a file",
+    );
+    const bar = make(
+      "div",
+      { class: "ce-bar" },
+      ...[this.button, keys, open, this.file, this.status, this.back],
+    );
     const sheet = make("style");
     sheet.textContent = layout;
     this.root = make("div", { class: "ce" }, this.box, bar);
     parent.append(sheet, make("link", { rel: "stylesheet", href: style }), this.root);
     this.box.addEventListener("keydown", (event) => this.key(event), true);
+    this.root.addEventListener("dragover", (event) => event.preventDefault());
+    this.root.addEventListener("drop", (event) => {
+      const [file] = event.dataTransfer.files;
+      if (!file) return; // dropped text goes where the caret is
+      event.preventDefault();
+      this.open(file);
+    });
   }
 
   receive(data) {
@@ -174,6 +211,19 @@ class Editor {
       own: this.memory?.own ?? "",
     };
     remember(this.memory, ...this.storages);
+  }
+
+  /** Explain a file. The code of a notebook comes back from the server, which knows how to find it. */
+  async open(file) {
+    if (!file) return;
+    const text = await file.text();
+    this.file.value = "";
+    if (isNotebook(text)) {
+      this.send(text);
+      return;
+    }
+    this.replace(text);
+    this.run();
   }
 
   bringBack() {
