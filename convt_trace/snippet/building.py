@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from convt_trace.engine.reference import is_output
+from convt_trace.engine.sized import Sized
 from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.reading import (
     Argument,
@@ -29,6 +30,8 @@ from convt_trace.snippet.wire import Garbled, Message
 
 _OPS = tuple(f"{name}{dims}d" for name in ("conv", "conv_transpose") for dims in (1, 2, 3))
 _MOST_WRITTEN, _MOST_NOTES, _MOST_STACK, _MOST_CHARS = 5000, 300, 2000, 4000
+
+_NUMBERS = ("groups", "line", "built", "shared")
 
 Ints = tuple[int, ...]
 
@@ -54,6 +57,7 @@ class Builder:
         self._chars = 0
         self._shown: list[Shown] = []
         self._notes: dict[Note, None] = {}
+        self._sizes: list[Sized] = []
         self._written: tuple[Definition, ...] = ()
         self.random_calls: set[int] = set()
         self.drew = False
@@ -63,7 +67,7 @@ class Builder:
         self._takes: dict[str, Callable[[Any], None]] = {
             "array": self._array, "call": self._call, "print": self._print, "show": self._show,
             "note": self._note, "written": self._definitions, "left": self._leave,
-            "random": self._random, "error": self._error,
+            "random": self._random, "size": self._size, "error": self._error,
         }  # fmt: skip
 
     def add(self, message: Message) -> None:
@@ -108,12 +112,26 @@ class Builder:
         stack = _ints(given.get("stack"), most=2**31)
         call = {
             "op": given["op"], "line": stack[-1] if stack else 0, "stack": stack,
-            "origin": _text(given.get("origin")), "groups": _ints([given.get("groups")], 1)[0],
+            "origin": _text(given.get("origin")), "module": _text(given.get("module", "")),
+            "kind": _text(given.get("kind", "")), "built": _ints([given.get("built", 0)])[0],
+            "groups": _ints([given.get("groups")], 1)[0],
             **tensors, **sizes,
         }  # fmt: skip
         self._ran |= set(_ints(given.get("ran")))
         self._calls.append(call)
         self._outputs.append(given["output"])
+
+    def _size(self, given: Any) -> None:
+        _need(isinstance(given, dict) and given.get("op") in _OPS and len(self._sizes) < 5000)
+        dims = int(given["op"][-2])
+        names = ("stride", "padding", "output_padding", "dilation")
+        x, weight = (_ints(given.get(name), most=2**31) for name in ("x", "weight"))
+        told: dict[str, Any] = {name: _ints(given.get(name), dims, most=2**31) for name in names}
+        told |= {name: _ints([given.get(name)], most=2**31)[0] for name in _NUMBERS}
+        told |= {name: _text(given.get(name)) for name in ("module", "kind")}
+        sized = Sized(given["op"], x, weight, given.get("bias") is True, **told)
+        if sized.fits and max(sized.weight) <= 2**16 * 64:
+            self._sizes.append(sized)
 
     def _tensor(self, number: Any) -> np.ndarray | None:
         if number is None:
@@ -216,6 +234,7 @@ class Builder:
             shown=tuple(self._shown),
             notes=tuple(self._notes),
             definitions=tuple(self._written[at] for at in left),
+            sizes=tuple(self._sizes),
         )
 
     def _made(self, fields: dict[str, Any], random: bool) -> Call:

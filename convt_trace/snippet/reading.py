@@ -14,6 +14,7 @@ import numpy as np
 
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
+from convt_trace.engine.sized import Sized
 
 Ints = tuple[int, ...]
 
@@ -47,6 +48,12 @@ class Call:
         torch's result.
     origin : str
         Which function or layer made the call, such as "nn.ConvTranspose2d" or "gradient of conv2d".
+    module : str
+        The path in its model of the module that made the call, such as "decoder.up3"; may be empty.
+    kind : str
+        That module's class; empty where no module made the call.
+    built : int
+        The line that made the layer; 0 where it is not known.
     random : bool
         Whether its numbers come from a random generator that the text did not seed.
     """
@@ -65,6 +72,9 @@ class Call:
     groups: int
     output: np.ndarray
     origin: str
+    module: str = ""
+    kind: str = ""
+    built: int = 0
     random: bool = False
 
     @property
@@ -89,11 +99,14 @@ class Call:
         if not self.transposed:
             return None
         try:
-            return Case.of(
-                self.x, self.weight, self.bias, origin=f"line {self.line}", **self.parameters
-            )
+            return Case.of(self.x, self.weight, self.bias, origin=self.place, **self.parameters)
         except (TypeError, ValueError, RuntimeError):
             return None
+
+    @property
+    def place(self) -> str:
+        """Where it stands: its line, and the module if one made the call."""
+        return f"line {self.line}{f', {self.module}' * bool(self.module)}"
 
     @property
     def macs(self) -> int:
@@ -128,6 +141,7 @@ class Call:
             "output": _listed(self.output),
             "macs": self.macs,
             "verdict": self.verdict,
+            **({"module": self.module} if self.module else {}),
         }
 
 
@@ -303,13 +317,16 @@ class Reading:
         What was passed over, cleaned or is random.
     definitions : tuple of Definition
         Transposed convolutions that were written down and never ran.
+    sizes : tuple of Sized
+        Every convolution that ran, by its sizes: also those whose numbers are not kept.
     """
 
     calls: tuple[Call, ...] = ()
     printed: str = ""
     shown: tuple[Shown, ...] = ()
     notes: tuple[Note, ...] = ()
-    definitions: tuple[Definition, ...] = field(default=())
+    definitions: tuple[Definition, ...] = ()
+    sizes: tuple[Sized, ...] = ()
 
     @property
     def cases(self) -> tuple[Case, ...]:

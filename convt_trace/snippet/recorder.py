@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from convt_trace.engine.arrays import as_array
 from convt_trace.engine.layer import DEFAULTS, MODULE, output_length
+from convt_trace.engine.modules import running_module
 from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.standin import standin_among
 from convt_trace.snippet.wire import Send, described
@@ -26,6 +27,9 @@ from convt_trace.snippet.wire import Send, described
 FILE = "<pasted>"
 
 Place = tuple[int, int]
+
+#: Convolutions whose sizes are told.
+_MOST_SIZED = 2000
 
 #: torch's convolutions: their name, and whether they are transposed.
 FUNCTIONS: dict[Any, str] = {
@@ -60,7 +64,10 @@ class Recorder(TorchFunctionMode):
     def __init__(self, send: Send, limits: Limits, places: dict[Place, int]):
         super().__init__()
         self.send, self._limits, self._places = send, limits, places
-        self.calls = 0
+        self.calls = self.sized = 0
+        # Each weight is kept, so that no other can have its id.
+        self._weights: dict[int, tuple[int, Any]] = {}
+        self._built: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self.outputs: list[bytes] = []
         self.ran: set[int] = set()
         self.refused: list[tuple[BaseException, dict[str, Any], list[int]]] = []
@@ -164,13 +171,36 @@ class Recorder(TorchFunctionMode):
         layer = _layer_at(_frames(sys._getframe()))
         ran = self._written_for(layer)
         self.ran |= ran
+        path, module = running_module(sys._getframe())
         # A layer that was asked for is called by no line: it stands where it was made.
         lines = lines_now() or [at[0] for at, number in self._places.items() if number in ran][:1]
         dims = int(op[-2])
         name = f"nn.{type(layer).__name__}" if layer is not None else f"F.{op}"
-        self.record(op, name, {**given, **_sizes(op, given, dims)}, output, lines, ran)
+        given = {**given, **_sizes(op, given, dims)}
+        who = {
+            "module": path[:400], "kind": type(module).__name__[:80] if module is not None else "",
+            "built": self._built.get(module, 0) if module is not None else 0,
+        }  # fmt: skip
+        self._size(op, given, lines, who)
+        self.record(op, name, given, output, lines, ran, who)
         if not op.startswith("conv_transpose") and output.requires_grad:
             self._listen(op, given, output)
+
+    def _size(self, op: str, given: dict[str, Any], lines: list[int], who: dict[str, Any]) -> None:
+        """Send a convolution's sizes, of as many as there are."""
+        self.sized += 1
+        if self.sized > _MOST_SIZED:
+            return
+        weight = given["weight"]
+        shared = self._weights.setdefault(id(weight), (len(self._weights) + 1, weight))[0]
+        names = ("stride", "padding", "output_padding", "dilation")
+        self.send(
+            "size",
+            {"op": op, "line": lines[-1] if lines else 0, **who, "shared": shared,
+             "x": list(given["input"].shape), "weight": list(weight.shape),
+             "bias": given["bias"] is not None, "groups": int(given["groups"]),
+             **{name: given[name] for name in names}},
+        )  # fmt: skip
 
     def _written_for(self, layer: Any) -> set[int]:
         """Return which written layers are being called: the lines that run, and where it was made."""
@@ -187,8 +217,14 @@ class Recorder(TorchFunctionMode):
         output: torch.Tensor,
         lines: list[int],
         ran: Iterable[int] = (),
+        who: dict[str, Any] | None = None,
     ) -> None:
         """Send a convolution with its numbers, if there is room for them."""
+        if output.is_meta:
+            self.note(
+                "meta tensors have no numbers: of these convolutions the sizes alone are told"
+            )
+            return
         tensors = {"x": given["input"], "weight": given["weight"], "bias": given["bias"]}
         tensors["output"] = output
         held = [one for one in tensors.values() if one is not None]
@@ -221,7 +257,7 @@ class Recorder(TorchFunctionMode):
         self.send(
             "call",
             {"op": op, "stack": lines, "origin": origin, "groups": int(given["groups"]),
-             "ran": sorted(ran), **numbers, **sizes},
+             "ran": sorted(ran), **(who or {}), **numbers, **sizes},
         )  # fmt: skip
 
     def _array(self, tensor: torch.Tensor) -> int:
@@ -244,7 +280,8 @@ class Recorder(TorchFunctionMode):
             cls.__init__ = _watched(self, cls, cls.__init__)
 
     def made(self, layer: Any) -> None:
-        """Remember which written layers one that was made stands for."""
+        """Remember where a layer was made, and which written ones it stands for."""
+        self._built[layer] = (lines_now() or [0])[-1]
         written = {self._places[place] for place in places_now() if place in self._places}
         if written:
             self._made_at.setdefault(layer, set()).update(written)

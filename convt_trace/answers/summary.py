@@ -1,0 +1,111 @@
+"""A model's convolutions, layer by layer: sizes, multiply-accumulates (MACs) and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convt_trace.engine.sized import Sized
+from convt_trace.engine.text import by
+
+_COLUMNS = ("layer", "line", "x", "y", "MACs", "cropped", "parameters")
+
+
+def rows(sizes: Sequence[Sized]) -> list[dict[str, str | int]]:
+    """Return one row a convolution, in the order in which they ran.
+
+    ``cropped`` are the MACs of a transposed convolution that padding cuts off, and those of a plain
+    one that read padding's zeros. Parameters that were counted before count 0.
+
+    Examples
+    --------
+    >>> up = Sized("conv_transpose1d", (1, 2, 5), (2, 3, 4), True, (2,), (1,), (0,), (1,), module="up")
+    >>> rows([up])
+    [{'layer': 'up: ConvTranspose1d', 'line': 0, 'x': '2 x 5', 'y': '3 x 10', 'MACs': 120, 'cropped': 12, 'parameters': 27}]
+    """
+    seen: set[int] = set()
+    table = []
+    for one in sizes:
+        new = not one.shared or one.shared not in seen
+        seen.add(one.shared)
+        values = (
+            _name(one), one.line, by(one.x[-one.dims - 1 :]), by(one.output[-one.dims - 1 :]),
+            one.macs, one.macs - one.landed, one.parameters if new else 0,
+        )  # fmt: skip
+        table.append(dict(zip(_COLUMNS, values)))
+    return table
+
+
+def _name(one: Sized) -> str:
+    kind = one.op.replace("conv_transpose", "ConvTranspose").replace("conv", "Conv")
+    own = one.kind if one.kind not in ("", kind) else kind
+    return f"{one.module}: {own}" if one.module else own
+
+
+def totals(sizes: Sequence[Sized]) -> str:
+    """Return the sums, and what other tools make of them.
+
+    Examples
+    --------
+    >>> up = Sized("conv_transpose1d", (1, 2, 5), (2, 3, 4), True, (2,), (1,), (0,), (1,))
+    >>> print(totals([up]))
+    In all 120 MACs forward, of which 108 land in an output; 27 parameters. Backward takes twice the MACs
+    that land (one for the gradient of x, one for that of the weight): 216. One MAC is 2 FLOPs: 240 forward.
+    """
+    macs = sum(one.macs for one in sizes)
+    landed = sum(one.landed for one in sizes)
+    parameters = sum(int(row["parameters"]) for row in rows(sizes))
+    return (
+        f"In all {macs:,} MACs forward, of which {landed:,} land in an output; {parameters:,} parameters. "
+        "Backward takes twice the MACs that land (one for the gradient of x, one for that of the weight): "
+        f"{2 * landed:,}. One MAC is 2 FLOPs: {2 * macs:,} forward."
+    )
+
+
+def counters(sizes: Sequence[Sized]) -> str:
+    """Return what FLOP counters print for the same convolutions, and why they differ.
+
+    torch's FlopCounterMode and fvcore walk a transposed convolution's input, as it is done here: all
+    MACs, the cropped ones too. thop multiplies the *output's* cells by the taps, which is right for a
+    plain convolution and counts zeros between the input's values in a transposed one.
+
+    Sources: `torch/utils/flop_counter.py`, `fvcore/nn/jit_handles.py`, `thop/vision/calc_func.py`.
+
+    Examples
+    --------
+    >>> up = Sized("conv_transpose2d", (1, 3, 2, 2), (3, 1, 2, 2), True, (2, 2), (0, 0), (0, 0), (1, 1))
+    >>> print(counters([up]))
+    torch's FlopCounterMode counts 96 FLOPs (2 for each of the 48 MACs), and fvcore 48: the cropped MACs are
+    among them. thop counts 192: it multiplies every output cell by in_channels/groups and all taps, as
+    if each tap of a transposed convolution met a value in every cell.
+    """
+    macs = sum(one.macs for one in sizes)
+    thop = sum(_by_output(one) for one in sizes)
+    told = (
+        f"torch's FlopCounterMode counts {2 * macs:,} FLOPs (2 for each of the {macs:,} MACs), and fvcore "
+        f"{macs:,}: the cropped MACs are among them."
+    )
+    if thop == macs:
+        return f"{told} thop counts {thop:,}, too."
+    return (
+        f"{told} thop counts {thop:,}: it multiplies every output cell by in_channels/groups and all taps, as "
+        "if each tap of a transposed convolution met a value in every cell."
+    )
+
+
+def _by_output(one: Sized) -> int:
+    cells, taps = 1, 1
+    for size in one.output:
+        cells *= size
+    for size in one.weight[2:]:
+        taps *= size
+    channels = one.x[-one.dims - 1] // one.groups
+    return cells * channels * taps
+
+
+def table(sizes: Sequence[Sized]) -> str:
+    """Return `rows` and `totals` as Markdown."""
+    lines = [f"| {' | '.join(_COLUMNS)} |", "|---|" + "---:|" * (len(_COLUMNS) - 1)]
+    for row in rows(sizes):
+        cells = [f"{value:,}" if isinstance(value, int) else value for value in row.values()]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", totals(sizes)])
