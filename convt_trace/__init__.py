@@ -12,6 +12,7 @@ from convt_trace.engine.layer import Geometry, Layer
 from convt_trace.engine.trace import Mac, Macs, Trace
 
 if TYPE_CHECKING:
+    from convt_trace.answers.summary import summary
     from convt_trace.engine.recording import record
     from convt_trace.engine.reference import Verdict, compare, torch_output
     from convt_trace.links.files import from_json, to_json
@@ -31,6 +32,7 @@ __all__ = [
     "from_json",
     "from_link",
     "record",
+    "summary",
     "to_html",
     "to_json",
     "to_link",
@@ -45,6 +47,7 @@ _LATER = {
     "from_json": "links.files",
     "from_link": "links.link",
     "record": "engine.recording",
+    "summary": "answers.summary",
     "to_html": "player.page",
     "to_json": "links.files",
     "to_link": "links.link",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from convt_trace.answers import transposed as words
 from convt_trace.answers.advice import layer_warning, size_rule, unbatched_warning, warnings_of
 from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
 from convt_trace.answers.refused import explained
+from convt_trace.answers.summary import Summary, counters, totals
 from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import Ints
@@ -63,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     explain.add_argument("--init", metavar="ARGUMENTS", help="its constructor's arguments: 64, 32")
     explain.add_argument("--json", action="store_true", help="print the calls as JSON")
+    explain.add_argument(
+        "--summary", action="store_true", help="only a table: every convolution's sizes and MACs"
+    )
     _unboxed(explain)
 
     does = "write a case as an HTML file that plays it with no server and no network"
@@ -127,6 +132,8 @@ def _explain(asked: argparse.Namespace) -> int:
     missing = "" if cell is None else _not_there(reading, cell)
     if asked.json:
         print(json.dumps(_as_json(reading, error)))
+    elif asked.summary:
+        print(Summary(reading.sizes) if reading.sizes else "No convolution ran.")
     elif text := answer(reading, source, cell):
         print(text)
     if not asked.json and asked.run is None:
@@ -210,7 +217,13 @@ def answer(reading: Reading, source: str = "", cell: Ints | None = None) -> str:
     notes = [
         f"- line {one.line}: {one.text}" if one.line else f"- {one.text}" for one in reading.notes
     ]
+    if reading.sizes and _COUNTER.search(source):
+        parts.append(f"{totals(reading.sizes)} {counters(reading.sizes)}")
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+
+
+#: Packages that count what a model computes.
+_COUNTER = re.compile(r"\b(?:thop|fvcore|ptflops|torchinfo|torchsummary|FlopCounterMode)\b")
 
 
 # -- one call -----------------------------------------------------------------------------------

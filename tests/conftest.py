@@ -13,8 +13,8 @@ import pytest
 from live_app import ROOT, App, running
 
 # `make check` tries fewer examples (--hypothesis-profile=check) than `make test`.
-hypothesis.settings.register_profile("full", max_examples=40)
-hypothesis.settings.register_profile("check", max_examples=10)
+hypothesis.settings.register_profile("full", max_examples=40, deadline=None)
+hypothesis.settings.register_profile("check", max_examples=10, deadline=None)
 hypothesis.settings.load_profile("full")
 
 #: Streamlit shows an element beside its successor for a moment, where a locator finds two: only that is

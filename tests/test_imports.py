@@ -19,7 +19,7 @@ FLOORS = (("engine",), ("answers", "links", "snippet"), ("player",), ("app", "__
 #: The engine from the ground up; only the last two need torch.
 ENGINE = (
     "errors", "text", "memory", "layer", "orders", "arrays", "blocks", "trace", "case", "view",
-    "cost", "sized", "reference", "modules", "recording",
+    "cost", "sized", "reference", "modules", "gradients", "recording",
 )  # fmt: skip
 LIBRARIES = {"numpy", "ml_dtypes"}
 

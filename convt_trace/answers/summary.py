@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from convt_trace.engine.sized import Sized
 from convt_trace.engine.text import by
@@ -19,15 +20,22 @@ def rows(sizes: Sequence[Sized]) -> list[dict[str, str | int]]:
     Examples
     --------
     >>> up = Sized("conv_transpose1d", (1, 2, 5), (2, 3, 4), True, (2,), (1,), (0,), (1,), module="up")
-    >>> rows([up])
-    [{'layer': 'up: ConvTranspose1d', 'line': 0, 'x': '2 x 5', 'y': '3 x 10', 'MACs': 120, 'cropped': 12, 'parameters': 27}]
+    >>> for name, value in rows([up])[0].items():
+    ...     print(name, value)
+    layer up: ConvTranspose1d
+    line 0
+    x 2 x 5
+    y 3 x 10
+    MACs 120
+    cropped 12
+    parameters 27
     """
     seen: set[int] = set()
     table = []
     for one in sizes:
         new = not one.shared or one.shared not in seen
         seen.add(one.shared)
-        values = (
+        values: tuple[str | int, ...] = (
             _name(one), one.line, by(one.x[-one.dims - 1 :]), by(one.output[-one.dims - 1 :]),
             one.macs, one.macs - one.landed, one.parameters if new else 0,
         )  # fmt: skip
@@ -68,7 +76,8 @@ def counters(sizes: Sequence[Sized]) -> str:
     MACs, the cropped ones too. thop multiplies the *output's* cells by the taps, which is right for a
     plain convolution and counts zeros between the input's values in a transposed one.
 
-    Sources: `torch/utils/flop_counter.py`, `fvcore/nn/jit_handles.py`, `thop/vision/calc_func.py`.
+    Sources: ``conv_flop_count`` in `torch.utils.flop_counter` and in fvcore, and
+    ``calculate_conv2d_flops`` in thop 0.1.1.
 
     Examples
     --------
@@ -87,8 +96,8 @@ def counters(sizes: Sequence[Sized]) -> str:
     if thop == macs:
         return f"{told} thop counts {thop:,}, too."
     return (
-        f"{told} thop counts {thop:,}: it multiplies every output cell by in_channels/groups and all taps, as "
-        "if each tap of a transposed convolution met a value in every cell."
+        f"{told} thop counts {thop:,}: it multiplies every output cell by in_channels/groups and all taps, "
+        "as if each tap of a transposed convolution met a value in every cell."
     )
 
 
@@ -100,6 +109,44 @@ def _by_output(one: Sized) -> int:
         taps *= size
     channels = one.x[-one.dims - 1] // one.groups
     return cells * channels * taps
+
+
+class Summary(tuple[Sized, ...]):
+    """The convolutions of a model by their sizes; printed, or shown in a notebook, as a table.
+
+    Examples
+    --------
+    >>> import torch
+    >>> told = summary(torch.nn.ConvTranspose1d(2, 3, 4, stride=2, padding=1), torch.ones(1, 2, 5))
+    >>> told[0].macs, told[0].landed
+    (120, 108)
+    """
+
+    def __str__(self) -> str:
+        return f"{table(self)}\n\n{counters(self)}"
+
+    _repr_markdown_ = __str__
+
+
+def summary(model: Callable[..., Any], *inputs: Any, **named: Any) -> Summary:
+    """Return a model's convolutions layer by layer: sizes, MACs, parameters.
+
+    Parameters
+    ----------
+    model : callable
+        Such as an ``nn.Module``. On the meta device it may be of any size.
+    *inputs, **named
+        What it is called with, once, without gradients.
+
+    Examples
+    --------
+    >>> import torch
+    >>> print(str(summary(torch.nn.ConvTranspose1d(2, 3, 4), torch.ones(1, 2, 5))).splitlines()[2])
+    | ConvTranspose1d | 0 | 2 x 5 | 3 x 8 | 120 | 0 | 27 |
+    """
+    from convt_trace.engine.recording import sizes_of
+
+    return Summary(sizes_of(model, *inputs, **named))
 
 
 def table(sizes: Sequence[Sized]) -> str:

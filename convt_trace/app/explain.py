@@ -14,11 +14,13 @@ import streamlit as st
 from convt_trace.answers.advice import layer_warning, warnings_of
 from convt_trace.answers.refused import explained
 from convt_trace.answers.shapes import described, picture
+from convt_trace.answers.summary import counters, rows, totals
 from convt_trace.app import address, answers, shell, uncalled
 from convt_trace.app.editor.mount import Load, Mark, editor
 from convt_trace.app.gallery import EXAMPLES, name_of
 from convt_trace.app.markdown import code, plain
 from convt_trace.app.readings import Asked, Result, readings, trouble
+from convt_trace.engine.sized import Sized
 from convt_trace.snippet import LIMITS, Attempt, Call, Run, SnippetError
 from convt_trace.snippet.notebook import code_of
 
@@ -203,9 +205,19 @@ def _found(state: State, result: Result) -> None:
     if notes:
         more = [f"{len(notes) - _NOTES_SHOWN:,} more"] if len(notes) > _NOTES_SHOWN else []
         st.caption("\n".join(f"- {plain(note)}" for note in [*notes[:_NOTES_SHOWN], *more]))
+    _sizes(reading.sizes)
     if state.source is not None:
         first = readings.read(replace(state.asked, run=None), state.visitor)
         uncalled.show(first.reading.definitions, state.run, _runner(state))
+
+
+def _sizes(sizes: Sequence[Sized]) -> None:
+    """Show all convolutions of a model as a table, where there are several."""
+    if len(sizes) < 2:
+        return
+    with st.expander(f"Sizes and MACs of {len(sizes):,} convolutions", icon=":material/table:"):
+        st.dataframe(rows(sizes), hide_index=True)
+        st.caption(f"{totals(sizes)} {counters(sizes)}")
 
 
 def _runner(state: State) -> uncalled.Runner:

@@ -78,7 +78,7 @@ class Sized:
             self.dilation,
         )  # fmt: skip
         lengths = [
-            output_length(n, k, s, p, e, d) if self.transposed else conv_length(n, k, s, p, d)
+            output_length(n, k, s, p, e, d) if self.transposed else conv_length(n, k, s, 2 * p, d)
             for n, k, s, p, e, d in sizes
         ]
         return (*self.x[: -self.dims - 1], self.out_channels, *lengths)

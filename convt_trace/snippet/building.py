@@ -57,7 +57,7 @@ class Builder:
         self._chars = 0
         self._shown: list[Shown] = []
         self._notes: dict[Note, None] = {}
-        self._sizes: list[Sized] = []
+        self.sizes: list[Sized] = []
         self._written: tuple[Definition, ...] = ()
         self.random_calls: set[int] = set()
         self.drew = False
@@ -122,7 +122,7 @@ class Builder:
         self._outputs.append(given["output"])
 
     def _size(self, given: Any) -> None:
-        _need(isinstance(given, dict) and given.get("op") in _OPS and len(self._sizes) < 5000)
+        _need(isinstance(given, dict) and given.get("op") in _OPS and len(self.sizes) < 5000)
         dims = int(given["op"][-2])
         names = ("stride", "padding", "output_padding", "dilation")
         x, weight = (_ints(given.get(name), most=2**31) for name in ("x", "weight"))
@@ -131,7 +131,7 @@ class Builder:
         told |= {name: _text(given.get(name)) for name in ("module", "kind")}
         sized = Sized(given["op"], x, weight, given.get("bias") is True, **told)
         if sized.fits and max(sized.weight) <= 2**16 * 64:
-            self._sizes.append(sized)
+            self.sizes.append(sized)
 
     def _tensor(self, number: Any) -> np.ndarray | None:
         if number is None:
@@ -191,6 +191,11 @@ class Builder:
         return [self._arrays[number].tobytes() for number in self._outputs]
 
     @property
+    def out_of_memory(self) -> bool:
+        """Whether the text ended because it asked for more memory than there is."""
+        return self.error is not None and "the reader has" in self.error[1]
+
+    @property
     def said_something(self) -> bool:
         """Whether anything was printed or shown."""
         return bool(self._printed or self._shown)
@@ -234,7 +239,7 @@ class Builder:
             shown=tuple(self._shown),
             notes=tuple(self._notes),
             definitions=tuple(self._written[at] for at in left),
-            sizes=tuple(self._sizes),
+            sizes=tuple(self.sizes),
         )
 
     def _made(self, fields: dict[str, Any], random: bool) -> Call:

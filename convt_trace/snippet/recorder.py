@@ -17,7 +17,8 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.overrides import TorchFunctionMode
 
 from convt_trace.engine.arrays import as_array
-from convt_trace.engine.layer import DEFAULTS, MODULE, output_length
+from convt_trace.engine.gradients import on_input_gradient, output_padding_of
+from convt_trace.engine.layer import DEFAULTS, MODULE
 from convt_trace.engine.modules import running_module
 from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.standin import standin_among
@@ -183,7 +184,7 @@ class Recorder(TorchFunctionMode):
         }  # fmt: skip
         self._size(op, given, lines, who)
         self.record(op, name, given, output, lines, ran, who)
-        if not op.startswith("conv_transpose") and output.requires_grad:
+        if not op.startswith("conv_transpose"):
             self._listen(op, given, output)
 
     def _size(self, op: str, given: dict[str, Any], lines: list[int], who: dict[str, Any]) -> None:
@@ -300,28 +301,13 @@ class Recorder(TorchFunctionMode):
 
         Only the gradients that the text asks for are of interest: of inputs it made itself.
         """
-        x, weight = given["input"], given["weight"]
-        if not x.requires_grad:
-            return
-        dims = int(op[-2])
-        node: Any = output.grad_fn
-        unbatched = x.dim() == dims + 1
-        if unbatched:
-            node = node.next_functions[0][0]
-        if node is None or "Convolution" not in node.name():
-            return
-        kept = weight.detach().clone()
+        x, kept = given["input"], given["weight"].detach().clone()
 
-        def listen(into: Any, from_above: Any) -> None:
-            wanted = x.is_leaf or any(x is one for one in self.inputs_wanted)
-            if into[0] is None or from_above[0] is None or not wanted:
-                return
-            above, result = from_above[0].detach(), into[0].detach()
-            if unbatched:
-                above, result = above.reshape(above.shape[-dims - 1 :]), result.reshape(x.shape)
-            self.record_gradient(op, f"gradient of {op}", given, kept, above, result)
+        def listen(above: torch.Tensor, result: torch.Tensor) -> None:
+            if x.is_leaf or any(x is one for one in self.inputs_wanted):
+                self.record_gradient(op, f"gradient of {op}", given, kept, above, result)
 
-        node.register_hook(listen)
+        on_input_gradient(output, x, int(op[-2]), listen)
 
     def record_gradient(
         self,
@@ -335,11 +321,7 @@ class Recorder(TorchFunctionMode):
         """Keep the gradient of a plain convolution's input as the transposed convolution it is."""
         dims = int(op[-2])
         sizes = _sizes(op, {**given, "weight": weight}, dims)
-        extra = []
-        for place in range(dims):
-            s, p, d = (sizes[name][place] for name in ("stride", "padding", "dilation"))
-            k, length = weight.shape[2 + place], above.shape[place - dims]
-            extra.append(result.shape[place - dims] - output_length(length, k, s, p, 0, d))
+        extra = output_padding_of(weight, above, result, sizes)
         self.record(
             op.replace("conv", "conv_transpose"),
             origin,

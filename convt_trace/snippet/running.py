@@ -49,6 +49,8 @@ class Request:
         The class, or the line of the layer, to run when the text has ended.
     input_shapes : tuple of shapes
     init_args : str or None
+    meta : bool
+        Whether tensors are made on the meta device: they have sizes, and no numbers.
     """
 
     source: str
@@ -56,6 +58,7 @@ class Request:
     target: str | int | None = None
     input_shapes: tuple[tuple[int, ...], ...] = ()
     init_args: str | None = None
+    meta: bool = False
 
 
 def read(request: Request, limits: Limits, send: Send, clock: Clock) -> None:
@@ -105,6 +108,8 @@ class Running:
         self._recorder.watch_layers()
         arrange(self._recorder, self._names, guarded_imports(self._tree))
         self._name_what_is_bare()
+        if self._request.meta:
+            torch.set_default_device("meta")
         failed: BaseException | None = None
         ran: set[int] | None = None
         with warnings.catch_warnings(), self._recorder:

@@ -106,7 +106,9 @@ def read(
             _attempt(request, limits, builder, partial(alone.ask, run=False))
             raise
         _attempt(request, limits, builder, ask)
-        if builder.drew:
+        if builder.out_of_memory:
+            _find_sizes(request, limits, builder, ask)
+        elif builder.drew:
             _mark_random(request, limits, builder, ask)
 
 
@@ -132,6 +134,15 @@ def _attempt(request: dict[str, Any], limits: Limits, builder: Builder, ask: Ask
             builder.ended(
                 "a crash inside torch, or more memory than there is", "Use smaller tensors."
             )
+
+
+def _find_sizes(request: dict[str, Any], limits: Limits, builder: Builder, ask: Ask) -> None:
+    """Read again on the meta device, where tensors have sizes and no numbers."""
+    again = Builder([], limits)
+    _attempt({**request, "meta": True}, limits, again, ask)
+    if len(again.sizes) > len(builder.sizes):
+        builder.sizes[:] = again.sizes
+        builder.note(0, "its numbers do not fit into the memory of the reader: here are its sizes")
 
 
 def _mark_random(request: dict[str, Any], limits: Limits, builder: Builder, ask: Ask) -> None:

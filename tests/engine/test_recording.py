@@ -214,3 +214,62 @@ def test_under_autocast_a_call_is_recorded_in_the_dtype_that_torch_computes_in()
         assert output.dtype == torch.bfloat16 and case.x.dtype.name == "bfloat16"
         assert torch_output(case).astype(np.float64).tolist() == output.double().tolist()
         assert compare(case).kind != "different"
+
+
+def test_a_call_says_which_module_made_it():
+    model = nn.ModuleDict({"up": nn.ConvTranspose1d(1, 1, 2)})
+    whole = nn.Sequential(nn.Sequential(nn.Identity(), model["up"]))
+    with record() as calls:
+        whole(torch.ones(1, 1, 3))
+        nn.functional.conv_transpose1d(torch.ones(1, 1, 3), torch.ones(1, 1, 2))
+    assert [call.origin for call in calls] == [
+        "0.1, call 1 recorded from a model", "call 2 recorded from a model"
+    ]  # fmt: skip
+
+
+def test_a_model_inside_vmap_or_jacrev_runs_as_it_would():
+    x, w = torch.ones(5, 2, 6), torch.ones(2, 3, 4)
+
+    def up(one):
+        return nn.functional.conv_transpose1d(one[None], w)[0]
+
+    for run in (lambda: torch.func.vmap(up)(x), lambda: torch.func.jacrev(up)(x[0])):
+        expected = run()
+        with record() as calls:
+            y = run()
+        assert torch.equal(y, expected)
+        assert len(calls) + len(calls.notes) == 1
+
+
+def test_complex_numbers_are_left_out_with_a_note():
+    x = torch.ones(1, 1, 3, dtype=torch.complex64)
+    with record() as calls:
+        y = nn.functional.conv_transpose1d(x, torch.ones(1, 1, 2, dtype=torch.complex64))
+    assert y.shape == (1, 1, 4) and calls == []
+    assert len(calls.notes) == 1 and "conv_transpose1d is left out" in calls.notes[0]
+
+
+def test_the_meta_device_gives_sizes():
+    with torch.device("meta"), record() as calls:
+        y = nn.ConvTranspose2d(1024, 512, 4, stride=2, padding=1)(torch.ones(1, 1024, 64, 64))
+    (one,) = calls
+    assert one.output == tuple(y.shape) and one.macs == 34_359_738_368
+
+
+@pytest.mark.parametrize("ask", ["nn.grad", "backward", "autograd.grad"])
+def test_the_gradient_of_a_plain_convolutions_input_is_recorded(ask):
+    x = torch.arange(6.0).reshape(1, 1, 6).requires_grad_()
+    w, above = torch.tensor([[[1.0, 2.0, 4.0]]]), torch.tensor([[[1.0, 3.0]]])
+    with record() as calls:
+        if ask == "nn.grad":
+            dx = torch.nn.grad.conv1d_input((1, 1, 6), w, above, stride=2)
+        else:
+            y = nn.functional.conv1d(x, w, stride=2)
+            if ask == "backward":
+                y.backward(above)
+                dx = x.grad
+            else:
+                (dx,) = torch.autograd.grad(y, x, above)
+    (case,) = calls
+    assert case.layer.output_padding == (1,)
+    assert case.trace().output.tolist() == dx.tolist()
