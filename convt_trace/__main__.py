@@ -238,6 +238,8 @@ def _facts(call: Call) -> list[str]:
     """Return what a call costs, and what to know of its numbers."""
     shapes = f"x {call.x.shape} → y {call.output.shape} · {call.macs:,} MACs"
     facts = [words.counts(call.case) if call.case else shapes]
+    if "gradient" in call.origin:
+        facts.append(f"It is the {call.origin}.")
     if call.random:
         facts.append("One sample: nothing seeds these random numbers.")
     warning = unbatched_warning(call.x.shape, call.dims)

@@ -61,6 +61,8 @@ def _facts(call: Call) -> str:
 
 
 def _sample(call: Call) -> None:
+    if "gradient" in call.origin:
+        st.caption(f"It is the {call.origin}.")
     if call.random:
         st.caption(":material/casino: One sample: nothing seeds these random numbers.")
 

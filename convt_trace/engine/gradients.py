@@ -1,4 +1,7 @@
-"""The gradient of a plain convolution's input is a transposed convolution: caught where autograd makes it."""
+"""The gradients of a convolution, caught where autograd makes them.
+
+That of a plain convolution's input is a transposed convolution, and the other way round.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from typing import Any
 import torch
 
 from convt_trace.engine.layer import output_length
+
+Gradients = tuple["torch.Tensor | None", ...]
 
 
 def on_input_gradient(
@@ -37,6 +42,40 @@ def on_input_gradient(
     """
     if not (output.requires_grad and x.requires_grad):
         return
+
+    def pick(above: torch.Tensor, into: Gradients) -> None:
+        if into[0] is not None:
+            then(above, into[0])
+
+    on_gradients(output, x, dims, pick)
+
+
+def on_gradients(
+    output: torch.Tensor,
+    x: torch.Tensor,
+    dims: int,
+    then: Callable[[torch.Tensor, Gradients], None],
+) -> None:
+    """Call ``then(gradient of the output, those of x, weight and bias)`` when a backward pass has them.
+
+    Parameters
+    ----------
+    output : Tensor
+        What a convolution, plain or transposed, gave for ``x``.
+    x : Tensor
+    dims : int
+        Spatial dimensions.
+    then : callable
+        A gradient that nobody asks for is None.
+
+    Examples
+    --------
+    >>> x, w = torch.ones(1, 1, 3), torch.tensor([[[1., 2.]]], requires_grad=True)
+    >>> y = torch.conv_transpose1d(x, w)
+    >>> on_gradients(y, x, 1, lambda above, into: print([one is not None for one in into], into[1]))
+    >>> y.sum().backward()
+    [False, True, False] tensor([[[3., 3.]]])
+    """
     node: Any = output.grad_fn
     unbatched = x.dim() == dims + 1
     if unbatched and node is not None:
@@ -45,12 +84,14 @@ def on_input_gradient(
         return
 
     def listen(into: Any, from_above: Any) -> None:
-        if into[0] is None or from_above[0] is None:
+        if from_above[0] is None:
             return
-        above, result = from_above[0].detach(), into[0].detach()
+        above = from_above[0].detach()
+        mine, *others = (None if one is None else one.detach() for one in into)
         if unbatched:
-            above, result = above.reshape(above.shape[-dims - 1 :]), result.reshape(x.shape)
-        then(above, result)
+            above = above.reshape(above.shape[-dims - 1 :])
+            mine = None if mine is None else mine.reshape(x.shape)
+        then(above, (mine, *others))
 
     node.register_hook(listen)
 

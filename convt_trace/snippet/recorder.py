@@ -17,7 +17,12 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.overrides import TorchFunctionMode
 
 from convt_trace.engine.arrays import as_array
-from convt_trace.engine.gradients import on_input_gradient, output_padding_of
+from convt_trace.engine.gradients import (
+    Gradients,
+    on_gradients,
+    on_input_gradient,
+    output_padding_of,
+)
 from convt_trace.engine.layer import DEFAULTS, MODULE
 from convt_trace.engine.modules import running_module
 from convt_trace.snippet.limits import Limits
@@ -73,6 +78,7 @@ class Recorder(TorchFunctionMode):
         self.ran: set[int] = set()
         self.refused: list[tuple[BaseException, dict[str, Any], list[int]]] = []
         self.inputs_wanted: list[torch.Tensor] = []
+        self.reads_gradients = False
         self._notes: set[tuple[int, str]] = set()
         self._arrays: dict[bytes, int] = {}
         self._recorded = 0
@@ -184,8 +190,8 @@ class Recorder(TorchFunctionMode):
         }  # fmt: skip
         self._size(op, given, lines, who)
         self.record(op, name, given, output, lines, ran, who)
-        if not op.startswith("conv_transpose"):
-            self._listen(op, given, output)
+        listen = self._listen_transposed if op.startswith("conv_transpose") else self._listen
+        listen(op, given, output)
 
     def _size(self, op: str, given: dict[str, Any], lines: list[int], who: dict[str, Any]) -> None:
         """Send a convolution's sizes, of as many as there are."""
@@ -301,13 +307,98 @@ class Recorder(TorchFunctionMode):
 
         Only the gradients that the text asks for are of interest: of inputs it made itself.
         """
-        x, kept = given["input"], given["weight"].detach().clone()
+        x = given["input"]
+        if not (output.requires_grad and x.requires_grad):
+            return
+        kept = given["weight"].detach().clone()
 
         def listen(above: torch.Tensor, result: torch.Tensor) -> None:
-            if x.is_leaf or any(x is one for one in self.inputs_wanted):
+            if x.is_leaf or self._is_wanted(x):
                 self.record_gradient(op, f"gradient of {op}", given, kept, above, result)
 
         on_input_gradient(output, x, int(op[-2]), listen)
+
+    def _listen_transposed(self, op: str, given: dict[str, Any], output: torch.Tensor) -> None:
+        """Listen for the gradients of a transposed convolution that the text asks for."""
+        x, weight, bias = given["input"], given["weight"], given["bias"]
+        if not output.requires_grad:
+            return
+        numbers = x.detach().clone(), weight.detach().clone()
+
+        def listen(above: torch.Tensor, into: Gradients) -> None:
+            dx, dw, db = (*into, None, None)[:3]
+            if dx is not None and (x.is_leaf or self._is_wanted(x)):
+                self._gradient_of_x(op, given, numbers[1], above, dx)
+            if dw is not None and self._is_read(weight):
+                self._gradient_of_weight(op, given, numbers[0], above, dw)
+            if db is not None and bias is not None and self._is_read(bias):
+                self.note(
+                    f"the gradient of {op}'s bias is the gradient of y, summed over each channel"
+                )
+
+        on_gradients(output, x, int(op[-2]), listen)
+
+    def _is_wanted(self, tensor: torch.Tensor) -> bool:
+        return any(tensor is one for one in self.inputs_wanted)
+
+    def _is_read(self, tensor: torch.Tensor) -> bool:
+        return self._is_wanted(tensor) or (self.reads_gradients and tensor.is_leaf)
+
+    def _gradient_of_x(
+        self,
+        op: str,
+        given: dict[str, Any],
+        weight: torch.Tensor,
+        above: torch.Tensor,
+        dx: torch.Tensor,
+    ) -> None:
+        """Keep the gradient of a transposed convolution's input as the plain convolution it is."""
+        sizes = _sizes(op, {**given, "weight": weight}, weight.dim() - 2)
+        if any(e >= s for e, s in zip(sizes["output_padding"], sizes["stride"])):
+            self.note(
+                f"the gradient of {op}'s input is a convolution, cut off at its end: not shown"
+            )
+            return
+        self._plain(op, f"gradient of {op}, of x", above, weight, dx, sizes, given["groups"])
+
+    def _gradient_of_weight(
+        self, op: str, given: dict[str, Any], x: torch.Tensor, above: torch.Tensor, dw: torch.Tensor
+    ) -> None:
+        """Keep the gradient of a transposed convolution's weight as a convolution of y's gradient with x.
+
+        Batch and channels change places: it sums over the batch, and stride and dilation are swapped.
+        """
+        dims = dw.dim() - 2
+        sizes = _sizes(op, {**given, "weight": dw}, dims)
+        if given["groups"] != 1:
+            self.note(f"the gradient of {op}'s weight is one convolution per group: not shown")
+            return
+        x, above = (one if one.dim() == dims + 2 else one[None] for one in (x, above))
+        if any(sizes["output_padding"]):
+            # The zeros at the end are fewer by output_padding than those in front.
+            ends = [(p, p - e) for p, e in zip(sizes["padding"], sizes["output_padding"])]
+            above = torch.nn.functional.pad(
+                above, [size for pair in reversed(ends) for size in pair]
+            )
+            sizes = {**sizes, "padding": [0] * dims}
+        swapped = {**sizes, "stride": sizes["dilation"], "dilation": sizes["stride"]}
+        above, x, dw = (one.transpose(0, 1) for one in (above, x, dw))
+        what = f"gradient of {op}, of its weight with axes 0 and 1 swapped"
+        self._plain(op, what, above, x, dw, swapped, 1)
+
+    def _plain(
+        self,
+        op: str,
+        origin: str,
+        x: torch.Tensor,
+        weight: torch.Tensor,
+        result: torch.Tensor,
+        sizes: dict[str, list[int]],
+        groups: int,
+    ) -> None:
+        given = {"input": x, "weight": weight, "bias": None, "groups": groups, **sizes}
+        given["output_padding"] = [0] * (weight.dim() - 2)
+        self.record(op.replace("_transpose", ""), origin, given, result, lines_now())
 
     def record_gradient(
         self,

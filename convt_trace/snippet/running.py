@@ -33,7 +33,13 @@ from convt_trace.snippet.recorder import (
 from convt_trace.snippet.standin import StandIn
 from convt_trace.snippet.surroundings import Draws, arrange, bare_names, main_module
 from convt_trace.snippet.wire import Send
-from convt_trace.snippet.written import guarded_imports, send_error, unmade_names, written_in
+from convt_trace.snippet.written import (
+    guarded_imports,
+    reads_gradients,
+    send_error,
+    unmade_names,
+    written_in,
+)
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,7 @@ def read(request: Request, limits: Limits, send: Send, clock: Clock) -> None:
     places = {place: number for number, (place, _) in enumerate(written)}
     recorder = Recorder(send, limits, places)
     clock.over = recorder.out_of_time
+    recorder.reads_gradients = reads_gradients(tree)
     Running(request, limits, recorder, tree, [one for _, one in written]).run(source)
 
 

@@ -357,6 +357,17 @@ def _catches_imports(handler: ast.ExceptHandler) -> bool:
     return any(_last(kind) in known for kind in kinds)
 
 
+def reads_gradients(tree: ast.Module) -> bool:
+    """Whether a text looks at a tensor's ``.grad``."""
+    functions = ("torch", "autograd", "nn")
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr == "grad"
+        and _last(node.value) not in functions
+        for node in ast.walk(tree)
+    )
+
+
 _NAMING = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 
 
