@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from collections.abc import Iterator
 
 import torch
 
@@ -35,4 +36,18 @@ def running_module(frame: types.FrameType | None) -> tuple[str, torch.nn.Module 
     if not running:
         return "", None
     inner, model = running[0], running[-1]
-    return next((name for name, one in model.named_modules() if one is inner), ""), inner
+    return next((name for name, one in _named_modules(model) if one is inner), ""), inner
+
+
+def _named_modules(model: torch.nn.Module) -> Iterator[tuple[str, torch.nn.Module]]:
+    """Yield what torch's own `named_modules` does, by identity: a model may define equality as it likes."""
+    todo, seen = [("", model)], {id(model)}
+    while todo:
+        path, module = todo.pop()
+        yield path, module
+        inside = []
+        for name, one in module.__dict__.get("_modules", {}).items():
+            if one is not None and id(one) not in seen:
+                seen.add(id(one))
+                inside.append((f"{path}.{name}" if path else name, one))
+        todo += reversed(inside)

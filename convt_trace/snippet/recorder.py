@@ -73,7 +73,7 @@ class Recorder(TorchFunctionMode):
         self.calls = self.sized = 0
         # Each weight is kept, so that no other can have its id.
         self._weights: dict[int, tuple[int, Any]] = {}
-        self._built: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._built = _Beside()
         self.outputs: list[bytes] = []
         self.ran: set[int] = set()
         self.refused: list[tuple[BaseException, dict[str, Any], list[int]]] = []
@@ -84,8 +84,8 @@ class Recorder(TorchFunctionMode):
         self._recorded = 0
         self._chars = 0
         self._text: list[str] = []
-        self._made_at: weakref.WeakKeyDictionary[Any, set[int]] = weakref.WeakKeyDictionary()
-        self._made_like: dict[str, set[int]] = {}
+        self.made_at = _Beside()
+        self._made_like: dict[tuple[Any, ...], set[int]] = {}
 
     # -- text -------------------------------------------------------------------------------------
 
@@ -168,7 +168,12 @@ class Recorder(TorchFunctionMode):
             self.refused.append((error, attempted(frames, op, given), lines_now()))
             raise
         with _out_of_tracing():
-            self._keep(op, given, output)
+            try:
+                self._keep(op, given, output)
+            except Exception as error:  # the text's own run goes on as it would
+                self.note(
+                    f"a convolution is not shown: {type(error).__name__} while it was recorded"
+                )
         return output
 
     def _keep(self, op: str, given: dict[str, Any], output: Any) -> None:
@@ -214,7 +219,7 @@ class Recorder(TorchFunctionMode):
         written = {self._places[place] for place in places_now() if place in self._places}
         if layer is None:
             return written
-        return written | (self._made_at.get(layer) or self._made_like.get(repr(layer), set()))
+        return written | (self.made_at.get(layer) or self._made_like.get(_likeness(layer), set()))
 
     def record(
         self,
@@ -255,9 +260,7 @@ class Recorder(TorchFunctionMode):
         try:
             numbers = {k: None if v is None else self._array(v) for k, v in tensors.items()}
         except (TypeError, RuntimeError, NotImplementedError, ValueError):
-            self.note(
-                f"a convolution of {given['input'].dtype} numbers that are not kept is not traced"
-            )
+            self.note(f"a convolution is not shown: {_why_not(given['input'])}")
             return
         self.flush()
         self.calls += 1
@@ -291,8 +294,8 @@ class Recorder(TorchFunctionMode):
         self._built[layer] = (lines_now() or [0])[-1]
         written = {self._places[place] for place in places_now() if place in self._places}
         if written:
-            self._made_at.setdefault(layer, set()).update(written)
-            self._made_like.setdefault(repr(layer), set()).update(written)
+            self.made_at[layer] = self.made_at.get(layer, set()) | written
+            self._made_like.setdefault(_likeness(layer), set()).update(written)
 
     def failed_to_make(self, error: BaseException, op: str, given: dict[str, Any]) -> None:
         """Remember a layer that could not be made; nothing can call it."""
@@ -423,6 +426,31 @@ class Recorder(TorchFunctionMode):
         )  # fmt: skip
 
 
+class _Beside:
+    """Values beside objects, by identity: the objects of a text compare and hash as they like."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, tuple[weakref.ref[Any], Any]] = {}
+
+    def __setitem__(self, one: Any, value: Any) -> None:
+        self._held[id(one)] = weakref.ref(one), value
+
+    def get(self, one: Any, otherwise: Any = None) -> Any:
+        reference, value = self._held.get(id(one), (None, None))
+        return value if reference is not None and reference() is one else otherwise
+
+    def items(self) -> list[tuple[Any, Any]]:
+        """Return the objects that live, and their values."""
+        pairs = ((reference(), value) for reference, value in self._held.values())
+        return [pair for pair in pairs if pair[0] is not None]
+
+
+def _likeness(layer: Any) -> tuple[Any, ...]:
+    """Return what a copy of a layer has in common with it."""
+    held = vars(layer)
+    return (type(layer).__name__, *(str(held.get(name)) for name in MODULE))
+
+
 def _watched(recorder: Recorder, cls: type, init: Any) -> Any:
     """Return a layer's constructor that tells the recorder where it is called, and with what."""
     import functools
@@ -481,6 +509,13 @@ def places_now() -> Iterator[Place]:
                     if line is not None and column is not None:
                         yield line, column
                     break
+
+
+def _why_not(x: torch.Tensor) -> str:
+    """Return why a tensor's numbers can't be kept."""
+    if torch._C._functorch.is_functorch_wrapped_tensor(x):
+        return "inside torch.func (vmap, jacrev) a tensor has no numbers of its own"
+    return f"{str(x.dtype).removeprefix('torch.')} numbers are not traced"
 
 
 def _layer_at(frames: Iterable[types.FrameType]) -> Any:

@@ -184,7 +184,7 @@ class Running:
         request = self._request
         if request.target is not None:
             self._run(self._target(request.target), request.input_shapes, request.init_args)
-        elif not self._recorder.calls and callable(self._names.get("get_inputs")):
+        elif not self._recorder.sized and callable(self._names.get("get_inputs")):
             owners = [one.owner for one in self._written]
             for name in ("ModelNew", "Model", *owners):
                 cls = self._names.get(name or "")
@@ -207,8 +207,8 @@ class Running:
         return held
 
     def _layer_of(self, line: int) -> Any:
-        for layer in list(self._recorder._made_at):
-            if any(self._written[number].line == line for number in self._recorder._made_at[layer]):
+        for layer, numbers in self._recorder.made_at.items():
+            if any(self._written[number].line == line for number in numbers):
                 return layer
         raise _Unasked(f"no layer to run on line {line}", "Name a line that defines one.")
 
@@ -264,7 +264,7 @@ class Running:
         for error, _, lines in refused:
             text = f"the text catches torch's {type(error).__name__}: {_message(error)}"
             self._recorder.note(text, (lines or [0])[-1])
-        if not self._recorder.calls and not left:
+        if not self._recorder.sized and not left:
             if refused:
                 error, attempt, lines = refused[-1]
                 send_error(self._send, *_told(error, lines, self._limits), attempt or None)

@@ -206,6 +206,14 @@ def test_a_plain_convolution_that_leaves_float16s_range_is_judged_so(theirs, ver
     assert call.verdict == verdict
 
 
+def test_a_convolution_inside_vmap_runs_and_a_note_says_why_it_is_not_shown() -> None:
+    text = "import torch\nup = torch.nn.ConvTranspose1d(1, 1, 2)\n"
+    text += "print(torch.func.vmap(lambda one: up(one[None])[0])(torch.ones(5, 1, 3)).shape)\n"
+    reading = read_snippet(text)
+    assert reading.printed == "torch.Size([5, 1, 4])\n" and reading.calls == ()
+    assert "a convolution is not shown: inside torch.func" in reading.notes[0].text
+
+
 def test_an_error_keeps_what_was_read_before_it() -> None:
     with pytest.raises(SnippetError) as caught:
         read_snippet(CORPUS["cat_mismatch"])
