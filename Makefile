@@ -24,7 +24,7 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --silent
 export PYTHONPATH := $(CURDIR):$(CURDIR)/scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help app check test lint types test-js test-quick test-py browser bench screenshots format clean
+.PHONY: help app check test lint types test-js test-quick test-py browser bench real screenshots format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ browser: $(VENV)/test.stamp
 
 bench: $(VENV)/test.stamp browser  ## Measure the engine, the messages, the player and the page
 	@for script in bench/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
+
+real: $(VENV)/app.stamp  ## Read a folder of real files and print what became of them (DIR=folder)
+	@test -n "$(DIR)" || { echo "Say which folder: make real DIR=path/to/files"; exit 1; }
+	$(PY) scripts/real.py "$(DIR)"
 
 screenshots: $(VENV)/test.stamp browser  ## Make the pictures of the README and the docs
 	$(PY) scripts/screenshots.py

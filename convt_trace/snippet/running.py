@@ -6,6 +6,7 @@ import __future__
 import ast
 import contextlib
 import importlib
+import inspect
 import io
 import linecache
 import re
@@ -35,6 +36,7 @@ from convt_trace.snippet.surroundings import Draws, arrange, bare_names, main_mo
 from convt_trace.snippet.wire import Send
 from convt_trace.snippet.written import (
     guarded_imports,
+    imports_all,
     reads_gradients,
     send_error,
     unmade_names,
@@ -113,7 +115,8 @@ class Running:
         linecache.cache[FILE] = (len(source), None, lines, FILE)
         draws = Draws(self._request.seed)
         self._recorder.watch_layers()
-        arrange(self._recorder, self._names, guarded_imports(self._tree))
+        unmade = [*unmade_names(self._tree)]
+        arrange(self._recorder, self._names, guarded_imports(self._tree), unmade)
         self._name_what_is_bare()
         if self._request.meta:
             torch.set_default_device("meta")
@@ -138,11 +141,13 @@ class Running:
     def _name_what_is_bare(self) -> None:
         """Give names that a text uses without an import what they are known for."""
         known = bare_names()
-        held = self._names["__builtins__"]
+        held, quiet = self._names["__builtins__"], imports_all(self._tree)
         for name, line in sorted(unmade_names(self._tree).items(), key=lambda one: one[1]):
             if name in known and name not in held:
                 held[name] = known[name]
-                self._recorder.note(f"{name} is read as torch's: the text does not import it", line)
+                if not quiet:
+                    text = f"{name} is read as torch's: the text does not import it"
+                    self._recorder.note(text, line)
 
     # -- running ----------------------------------------------------------------------------------
 
@@ -248,10 +253,11 @@ class Running:
             stack = [failed.lineno]
         # What failed after the text had ended may be run otherwise.
         ran = self._recorder.ran if failed is None or ran is None else ran
+        called = stack[-1:] + _lines_in_functions(failed)
         left = [
             number
             for number, one in enumerate(self._written)
-            if number not in ran and not (ran is self._recorder.ran and self._around(one, stack))
+            if number not in ran and not (ran is self._recorder.ran and self._around(one, called))
         ]
         self._send("left", left)
         refused = self._recorder.refused
@@ -310,6 +316,17 @@ class Running:
             if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.lineno == one.owner_line:
                 spans.append((node.lineno, node.end_lineno or node.lineno))
         return spans
+
+
+def _lines_in_functions(failed: BaseException | None) -> list[int]:
+    """Return the lines inside functions and methods that an error came through: these were called."""
+    if failed is None:
+        return []
+    return [
+        line
+        for frame, line in traceback.walk_tb(failed.__traceback__)
+        if frame.f_code.co_filename == FILE and frame.f_code.co_flags & inspect.CO_OPTIMIZED
+    ]
 
 
 class _Unasked(Exception):

@@ -92,6 +92,9 @@ class StandIn:
     __neg__ = __pos__ = __invert__ = __abs__ = _itself
     __lt__ = __le__ = __gt__ = __ge__ = _itself
 
+    def __fspath__(self) -> str:
+        return repr(self)
+
     def __index__(self) -> int:
         raise TypeError(f"{self.standin_for} is not here: no number stands for it")
 

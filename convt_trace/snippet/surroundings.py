@@ -16,6 +16,7 @@ import random
 import sys
 import time
 import types
+import typing
 import urllib.request
 from collections.abc import Callable
 from typing import Any
@@ -106,10 +107,15 @@ class Importing:
         The text's names.
     guarded : set of int
         Lines of imports whose failing the text itself catches: these fail, as they do in Python.
+    unmade : list of str
+        Names that the text makes nowhere: an ``import *`` of what is not here may be meant to.
     """
 
-    def __init__(self, recorder: Recorder, own: dict[str, Any], guarded: set[int]):
+    def __init__(
+        self, recorder: Recorder, own: dict[str, Any], guarded: set[int], unmade: list[str]
+    ):
         self._recorder, self._own, self._guarded = recorder, own, guarded
+        self._unmade = [name for name in unmade if not hasattr(builtins, name)]
         self._real = builtins.__import__
         self._missing: dict[str, Missing] = {}
         # What is not loaded can't be loaded: the box opens no file.
@@ -131,6 +137,8 @@ class Importing:
         except ImportError:
             if frame.f_lineno in self._guarded:
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name) from None
+            if fromlist and "*" in fromlist:
+                return self._all_of("." * level + name)
             return self._stand_in("." * level + name, bool(fromlist) or bool(level))
         for one in fromlist or ():
             known = module.__name__.partition(".")[0] in ("torch", "numpy")
@@ -143,6 +151,17 @@ class Importing:
         full = f"{module.__name__}.{name}"
         self._recorder.note(f"{full} is not here: a stand-in takes its place")
         setattr(module, name, StandIn(full))
+
+    def _all_of(self, name: str) -> Missing:
+        """Return what ``import *`` of something that is not here gives: the names that are missing."""
+        known = {**vars(typing), **bare_names()}
+        held = {one: known[one] for one in self._unmade if one in known}
+        self._recorder.note(
+            f"{name.lstrip('.')} is not here: stand-ins take the place of its names"
+        )
+        module = Missing(name, self._own, held)
+        module.__dict__["__all__"] = list(self._unmade)
+        return module
 
     def _stand_in(self, name: str, whole: bool) -> Any:
         first = name.lstrip(".").partition(".")[0] or name
@@ -262,7 +281,7 @@ _NOTHING: tuple[tuple[Any, tuple[str, ...]], ...] = (
 )
 
 
-def arrange(recorder: Recorder, own: dict[str, Any], guarded: set[int]) -> None:
+def arrange(recorder: Recorder, own: dict[str, Any], guarded: set[int], unmade: list[str]) -> None:
     """Put stand-ins where a text asks for what isn't here. Only in a process of its own."""
     for holders, made in ((_FILES, _stands_in), (_NOTHING, _does_nothing)):
         for holder, names in holders:
@@ -285,7 +304,7 @@ def arrange(recorder: Recorder, own: dict[str, Any], guarded: set[int]) -> None:
 
     autograd.grad = wanted
     _watch_gradients(recorder)
-    builtins.__import__ = Importing(recorder, own, guarded)
+    builtins.__import__ = Importing(recorder, own, guarded, unmade)
     own["__builtins__"] = {**vars(builtins), "open": _stands_in(recorder, "open")}
     sys.stdout, sys.stderr, sys.stdin = Out(recorder), _Nowhere(), io.StringIO()
 

@@ -350,6 +350,8 @@ def guarded_imports(tree: ast.Module) -> set[int]:
 
 
 def _catches_imports(handler: ast.ExceptHandler) -> bool:
+    if any(isinstance(node, ast.Raise) for part in handler.body for node in ast.walk(part)):
+        return False  # it only says so in other words
     if handler.type is None:
         return True
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
@@ -371,8 +373,14 @@ def reads_gradients(tree: ast.Module) -> bool:
 _NAMING = (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)
 
 
+def imports_all(tree: ast.Module) -> bool:
+    """Whether some names may come from a ``from ... import *``."""
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    return any(alias.name == "*" for node in imports for alias in node.names)
+
+
 def unmade_names(tree: ast.Module) -> dict[str, int]:
-    """Return the names that a text uses and nowhere makes, and where it uses them first."""
+    """Return the names that a text uses and nowhere makes by name, and where it uses them first."""
     made: set[str] = set()
     used: dict[str, int] = {}
     for node in ast.walk(tree):
@@ -387,8 +395,6 @@ def unmade_names(tree: ast.Module) -> dict[str, int]:
             made.add(node.name)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             made |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
-            if any(alias.name == "*" for alias in node.names):
-                return {}
         elif isinstance(node, _NAMING) and node.name:
             made.add(node.name)
     return {name: line for name, line in used.items() if name not in made}
