@@ -401,7 +401,8 @@ collections.abc colorsys concurrent.futures configparser contextlib contextvars 
 ctypes ctypes.util dataclasses datetime decimal difflib dis email.message enum errno faulthandler
 fcntl fileinput fnmatch fractions functools gc getopt getpass glob graphlib gzip hashlib heapq hmac html
 http.client importlib.metadata importlib.resources importlib.util inspect io itertools json keyword
-linecache locale logging.config logging.handlers lzma math mmap multiprocessing.pool numbers
+linecache locale logging.config logging.handlers lzma math mmap multiprocessing.pool
+multiprocessing.queues multiprocessing.shared_memory numbers
 opcode operator optparse os.path pathlib pdb pickle pickletools pkgutil platform pprint profile cProfile
 pstats queue random re reprlib resource runpy sched secrets select shelve shlex shutil signal site
 socket sqlite3 ssl stat statistics string struct subprocess symtable sys sysconfig tarfile tempfile

@@ -41,6 +41,8 @@ class StandIn:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Return itself; as a decorator, what it decorates."""
+        if len(args) == 3 and isinstance(args[0], str) and isinstance(args[2], dict):
+            return type(*args)  # it stands for a metaclass
         decorates = len(args) == 1 and not kwargs
         if decorates and isinstance(args[0], (types.FunctionType, type)):
             return args[0]
@@ -48,9 +50,18 @@ class StandIn:
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         others = [one for one in bases if not isinstance(one, StandIn)]
+        first = next(one for one in bases if isinstance(one, StandIn)) is self
         if any(isinstance(one, type) and issubclass(one, torch.nn.Module) for one in others):
-            return ()
-        return () if bases.index(self) else (torch.nn.Module,)
+            return (_Mixin,) if first else ()
+        return (FromElsewhere,) if first else ()
+
+    def __instancecheck__(self, one: Any) -> bool:
+        return False
+
+    __subclasscheck__ = __instancecheck__
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{self.standin_for} is not here: no numbers stand for it")
 
     def __iter__(self) -> Iterator[StandIn]:
         return iter([self] * _asked_for(sys._getframe(1)))
@@ -110,6 +121,28 @@ class StandIn:
         found = standin_among((args, kwargs))
         assert found is not None, "torch asks it because it is among the arguments"
         return found
+
+
+class _Mixin:
+    """A base that is not here, beside one that is a module."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__()
+
+
+class FromElsewhere(_Mixin, torch.nn.Module):
+    """The base of a class whose own base is not here: a module that takes whatever it is given."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            if name.startswith("__"):
+                raise
+            return StandIn(f"{type(self).__name__}.{name}")
 
 
 def _asked_for(frame: types.FrameType) -> int:

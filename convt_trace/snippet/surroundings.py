@@ -7,6 +7,7 @@ data set, a graphics card or a package that isn't here, and says so.
 from __future__ import annotations
 
 import builtins
+import glob
 import importlib.machinery
 import io
 import os
@@ -165,8 +166,10 @@ class Importing:
 
     def _stand_in(self, name: str, whole: bool) -> Any:
         first = name.lstrip(".").partition(".")[0] or name
-        self._recorder.note(f"{first} is not here: a stand-in takes its place")
-        if not whole and first in sys.modules and not isinstance(sys.modules[first], Missing):
+        partly = first in sys.modules and not isinstance(sys.modules[first], Missing)
+        what = name if partly else first
+        self._recorder.note(f"{what} is not here: a stand-in takes its place")
+        if not whole and partly:
             holder: Any = sys.modules[first]  # import torch.something.else
             for part in name.split(".")[1:]:
                 if not hasattr(holder, part):
@@ -267,6 +270,7 @@ _FILES: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (torch.hub, ("load", "load_state_dict_from_url", "download_url_to_file")),
     (np, ("load", "loadtxt", "genfromtxt", "fromfile", "memmap")),
     (os, ("listdir", "scandir", "walk")),
+    (glob, ("glob", "iglob")),
     (pathlib.Path, ("open", "read_text", "read_bytes", "iterdir")),
     (urllib.request, ("urlopen", "urlretrieve")),
 )
@@ -288,6 +292,8 @@ def arrange(recorder: Recorder, own: dict[str, Any], guarded: set[int], unmade: 
             short = holder.__name__.replace("numpy", "np")
             for name in names:
                 setattr(holder, name, made(recorder, f"{short}.{name}"))
+    _load_data_here(recorder)
+    _keep_own_weights(recorder)
     torch.compile = _as_it_is(recorder, "torch.compile")
     torch.jit.script = _as_it_is(recorder, "torch.jit.script")
     torch.onnx.export = _runs(recorder, "torch.onnx.export")
@@ -307,6 +313,42 @@ def arrange(recorder: Recorder, own: dict[str, Any], guarded: set[int], unmade: 
     builtins.__import__ = Importing(recorder, own, guarded, unmade)
     own["__builtins__"] = {**vars(builtins), "open": _stands_in(recorder, "open")}
     sys.stdout, sys.stderr, sys.stdin = Out(recorder), _Nowhere(), io.StringIO()
+
+
+def _load_data_here(recorder: Recorder) -> None:
+    """Let a loader of data make no processes; of data that is not here it is a stand-in itself."""
+    loader: Any = torch.utils.data.DataLoader
+    init = loader.__init__
+
+    def new(cls: Any, dataset: Any = None, *args: Any, **kwargs: Any) -> Any:
+        return dataset if isinstance(dataset, StandIn) else object.__new__(cls)
+
+    def here(self: Any, *args: Any, **kwargs: Any) -> None:
+        if kwargs.get("num_workers"):
+            recorder.note(
+                "num_workers: there are no other processes here, so data is loaded by this one"
+            )
+            for name in ("num_workers", "prefetch_factor", "persistent_workers"):
+                kwargs.pop(name, None)
+        init(self, *args, **kwargs)
+
+    loader.__new__, loader.__init__ = staticmethod(new), here
+
+
+def _keep_own_weights(recorder: Recorder) -> None:
+    """Let a module keep its own numbers where those that it is to load are not here."""
+    module: Any = torch.nn.Module
+    load = module.load_state_dict
+
+    def load_state_dict(self: Any, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(state_dict, StandIn):
+            recorder.note(
+                "load_state_dict: these weights are not here, so the module keeps its own"
+            )
+            return "<All keys matched successfully>"
+        return load(self, state_dict, *args, **kwargs)
+
+    module.load_state_dict = load_state_dict
 
 
 def _watch_gradients(recorder: Recorder) -> None:
