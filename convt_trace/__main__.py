@@ -231,7 +231,8 @@ _COUNTER = re.compile(r"\b(?:thop|fvcore|ptflops|torchinfo|torchsummary|FlopCoun
 
 def _heading(call: Call) -> str:
     written = call.case.line() if call.case else call.op
-    return f"## Line {call.line}: `{written}`\n\n    {call.source}"
+    maker = f" as {call.maker}" if call.maker else ""
+    return f"## Line {call.line}: `{written}`{maker}\n\n    {call.source}"
 
 
 def _facts(call: Call) -> list[str]:

@@ -13,7 +13,7 @@ from convt_trace.answers.pasted import PastedError, read_result
 from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
 from convt_trace.app import address, opened
 from convt_trace.app.copy_button import copy_button
-from convt_trace.app.markdown import code
+from convt_trace.app.markdown import code, plain
 from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints
@@ -46,7 +46,8 @@ def show(call: Call, key: str) -> None:
     """
     case = call.case
     layer = f" runs {code(case.line())}" if case is not None else ""
-    st.markdown(f"Line {call.line}: {code(call.source)}{layer}")
+    maker = f", as {plain(call.maker)}" if call.maker else ""
+    st.markdown(f"Line {call.line}: {code(call.source)}{layer}{maker}")
     if case is not None:
         _transposed(call, case, key)
     elif call.transposed:

@@ -99,6 +99,7 @@ def page() -> None:
     if result is not None:
         with found:
             _found(state, result)
+        _sizes(result.reading.sizes)
         if result.reading.calls:
             _calls(state, result)
     address.write(urlencode(_address(state)))
@@ -205,7 +206,6 @@ def _found(state: State, result: Result) -> None:
     if notes:
         more = [f"{len(notes) - _NOTES_SHOWN:,} more"] if len(notes) > _NOTES_SHOWN else []
         st.caption("\n".join(f"- {plain(note)}" for note in [*notes[:_NOTES_SHOWN], *more]))
-    _sizes(reading.sizes)
     if state.source is not None:
         first = readings.read(replace(state.asked, run=None), state.visitor)
         uncalled.show(first.reading.definitions, state.run, _runner(state))
@@ -216,8 +216,11 @@ def _sizes(sizes: Sequence[Sized]) -> None:
     if len(sizes) < 2:
         return
     with st.expander(f"Sizes and MACs of {len(sizes):,} convolutions", icon=":material/table:"):
-        st.dataframe(rows(sizes), hide_index=True)
-        st.caption(f"{totals(sizes)} {counters(sizes)}")
+        counted = st.column_config.NumberColumn(format="localized")
+        columns = dict.fromkeys(("MACs", "cropped", "parameters"), counted)
+        st.dataframe(rows(sizes), hide_index=True, column_config=columns)
+        st.caption(totals(sizes))
+        st.caption(counters(sizes))
 
 
 def _runner(state: State) -> uncalled.Runner:
@@ -285,7 +288,9 @@ def _tag(state: State) -> str:
 
 def _labels(calls: Sequence[Call]) -> list[str]:
     """Return a label for every call; equal ones are numbered."""
-    labels = [f"line {call.line}: {call.op}" for call in calls]
+    labels = [
+        f"line {call.line}: {call.op}{f', {call.module}' if call.module else ''}" for call in calls
+    ]
     return [
         f"{label} ({labels[: place + 1].count(label)})" if labels.count(label) > 1 else label
         for place, label in enumerate(labels)

@@ -41,8 +41,18 @@ def show(definitions: Sequence[Definition], run: Run | None, runner: Runner) -> 
                 st.caption(told)
         if len(group) > _MOST_LISTED:
             st.markdown(f"{len(group) - _MOST_LISTED:,} more layers of {code(str(target))} too.")
-        if all(one.uncalled for one in group):
+        if not all(one.uncalled for one in group):
+            continue
+        # One form is open; more would be a wall of them.
+        first = target == next(iter(owners))
+        asked = run is not None and run.target == target
+        place = st.container() if first else st.expander(f"Run {_name(target)}", expanded=asked)
+        with place:
             _form(target, group, run, runner)
+
+
+def _name(target: str | int) -> str:
+    return f"the layer of line {target}" if isinstance(target, int) else code(target)
 
 
 def _told(one: Definition) -> str:

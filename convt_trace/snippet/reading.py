@@ -104,6 +104,15 @@ class Call:
             return None
 
     @property
+    def maker(self) -> str:
+        """The module that made the call, its class where that is the text's own, and where it was built."""
+        if not self.module:
+            return ""
+        torchs = self.op.replace("conv_transpose", "ConvTranspose").replace("conv", "Conv")
+        own = f" ({self.kind})" if self.kind not in ("", torchs) else ""
+        return f"{self.module}{own}{f', made on line {self.built}' if self.built else ''}"
+
+    @property
     def place(self) -> str:
         """Where it stands: its line, and the module if one made the call."""
         return f"line {self.line}{f', {self.module}' * bool(self.module)}"

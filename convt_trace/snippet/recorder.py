@@ -206,6 +206,8 @@ class Recorder(TorchFunctionMode):
         weight = given["weight"]
         shared = self._weights.setdefault(id(weight), (len(self._weights) + 1, weight))[0]
         names = ("stride", "padding", "output_padding", "dilation")
+        if _overflow(given[name] for name in names):
+            return
         self.send(
             "size",
             {"op": op, "line": lines[-1] if lines else 0, **who, "shared": shared,
@@ -241,7 +243,7 @@ class Recorder(TorchFunctionMode):
         tensors["output"] = output
         held = [one for one in tensors.values() if one is not None]
         sizes = {name: given[name] for name in ("stride", "padding", "output_padding", "dilation")}
-        if any(not 0 <= size < 2**31 for each in sizes.values() for size in each):
+        if _overflow(sizes.values()):
             self.note("a convolution of sizes that torch's own numbers can't hold is not shown")
             return
         self._recorded += sum(one.numel() for one in held)
@@ -424,6 +426,11 @@ class Recorder(TorchFunctionMode):
             result,
             lines_now(),
         )  # fmt: skip
+
+
+def _overflow(sizes: Iterable[Iterable[int]]) -> bool:
+    """Whether torch's kernels, which count in 32 bits, can't hold some size."""
+    return any(not 0 <= size < 2**31 for each in sizes for size in each)
 
 
 class _Beside:

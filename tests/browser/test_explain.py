@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import product
 from math import prod
@@ -426,3 +427,83 @@ def test_the_limits_are_stated(page: Page) -> None:
     open_at(page)
     page.get_by_role("button", name="What is read").click()
     expect(page.get_by_text(f"{LIMITS.source_chars:,} characters")).to_be_visible()
+
+
+MODEL = """import torch
+from torch import nn
+class Decoder(nn.Module):
+    def __init__(self, nz=6):
+        super().__init__()
+        self.up = nn.Sequential(nn.ConvTranspose2d(nz, 4, 4), nn.ConvTranspose2d(4, 2, 4, 2, 1))
+    def forward(self, z):
+        return self.up(z)
+torch.manual_seed(0)
+Decoder()(torch.ones(1, 6, 1, 1))
+"""
+
+
+def test_a_call_says_which_module_made_it_and_a_model_is_summed_up(page: Page) -> None:
+    open_at(page)
+    explain(page, MODEL)
+    page.get_by_role("tab", name="line 8: conv_transpose2d, up.1").click()
+    expect(page.get_by_text("as up.1, made on line 6")).to_be_visible()
+    page.get_by_text("Sizes and MACs of 2 convolutions").click()
+    expect(page.get_by_text("In all 2,048 MACs forward")).to_be_visible()
+    expect(page.get_by_text("FlopCounterMode counts 4,096 FLOPs")).to_be_visible()
+
+
+def test_a_layer_that_never_ran_says_what_it_makes_and_runs_at_one_click(page: Page) -> None:
+    open_at(page)
+    explain(page, MODEL.rpartition("torch.manual_seed")[0])
+    expect(page.get_by_text("in_channels=6, out_channels=4, kernel_size=4")).to_be_visible()
+    expect(page.get_by_text("2*H x 2*W of H x W")).to_be_visible()
+    expect(page.get_by_label("shape of z", exact=True)).to_have_value("1, 6, 4, 4")
+    page.get_by_role("button", name="Run it").click()
+    expect(page.get_by_role("tab", name="line 8: conv_transpose2d, up.0")).to_be_visible()
+
+
+def test_an_error_message_alone_is_drawn_and_explained(page: Page) -> None:
+    open_at(page)
+    said = "RuntimeError: Given transposed=1, weight of size [128, 64, 2, 2], expected input[2, 64, 16, 16] "
+    explain(page, said + "to have 128 channels, but got 64 channels instead")
+    expect(page.get_by_text("This ConvTranspose2d takes 128 input channels")).to_be_visible()
+    expect(page.get_by_role("img", name="x (2, 64, 16, 16)")).to_be_visible()
+
+
+def test_a_notebook_is_opened_and_its_code_explained(page: Page, tmp_path: Path) -> None:
+    cells = [
+        {"cell_type": "markdown", "source": ["# Up"]},
+        {"cell_type": "code", "source": ["%matplotlib inline\n", "import torch"], "outputs": []},
+        {
+            "cell_type": "code",
+            "source": "torch.conv_transpose1d(torch.ones(1, 1, 2), torch.ones(1, 1, 2))",
+        },
+    ]
+    book = tmp_path / "up.ipynb"
+    book.write_text(json.dumps({"nbformat": 4, "cells": cells}))
+    open_at(page)
+    expect(answer(page)).to_be_visible()
+    page.get_by_label("A file with code").set_input_files(book)
+    expect(editor(page)).to_have_value(
+        re.compile(r"^%matplotlib inline\nimport torch\n\ntorch\.conv")
+    )
+    expect(page.get_by_text("Line 4 shows")).to_be_visible()
+    expect(answer(page)).to_contain_text("= 1")
+    page.get_by_role("button", name="Back to your own text").click()
+    expect(editor(page)).to_have_value(EXAMPLES["question"].source)
+
+
+def test_a_file_of_code_is_dropped_on_the_editor(page: Page) -> None:
+    open_at(page)
+    expect(answer(page)).to_be_visible()
+    page.evaluate(
+        """text => {
+            const data = new DataTransfer();
+            data.items.add(new File([text], "up.py", { type: "text/x-python" }));
+            const area = document.querySelector(".ce-box");
+            area.dispatchEvent(new DragEvent("drop", { bubbles: true, cancelable: true, dataTransfer: data }));
+        }""",
+        ANSWER,
+    )
+    expect(editor(page)).to_have_value(ANSWER)
+    expect(answer(page)).to_contain_text("= 12")
