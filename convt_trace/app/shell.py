@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -66,16 +67,28 @@ def page(title: str, sidebar: Literal["auto"] | int = "auto", bare: bool = False
 
 
 def is_at_home() -> bool:
-    """Whether the visitor sits at the computer that serves the page, with no proxy in between.
+    """Whether the visitor sits at the computer that serves the page, with no proxy in between."""
+    return st.context.ip_address is None and asked_from_home(st.context.headers)
+
+
+def asked_from_home(headers: Mapping[str, str]) -> bool:
+    """Whether the headers of a visit say that it came from this computer, with no proxy in between.
 
     A proxy on the same computer would make every visitor look like one at home. It forwards either
     the host's public name or a header that says for whom it asks.
+
+    Examples
+    --------
+    >>> asked_from_home({"Host": "localhost:8501", "Origin": "http://localhost:8501"})
+    True
+    >>> asked_from_home({"Host": "localhost:8501", "Origin": "https://school.example"})
+    False
     """
-    asked = st.context.headers
-    proxied = any(asked.get(name) for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"))
-    names = (urlsplit(f"//{asked.get('Host', '')}"), urlsplit(asked.get("Origin") or ""))
-    home = all(name.hostname in ("localhost", "127.0.0.1", "::1") for name in names)
-    return home and not proxied and st.context.ip_address is None
+    proxied = any(
+        headers.get(name) for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
+    )
+    names = (urlsplit(f"//{headers.get('Host', '')}"), urlsplit(headers.get("Origin") or ""))
+    return not proxied and all(name.hostname in ("localhost", "127.0.0.1", "::1") for name in names)
 
 
 def apart() -> DeltaGenerator:
