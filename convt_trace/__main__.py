@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from convt_trace.answers import transposed as words
 from convt_trace.answers.advice import layer_warning, size_rule, unbatched_warning, warnings_of
 from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
 from convt_trace.answers.refused import explained
-from convt_trace.answers.summary import Summary, counters, totals
+from convt_trace.answers.summary import Summary, asks_for_counts, counters, totals
 from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import Ints
@@ -28,6 +27,8 @@ from convt_trace.links.settings import PRESETS
 from convt_trace.player.page import ExportError, to_html
 from convt_trace.player.scene import build, read_message
 from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet
+from convt_trace.snippet.clean import lines_of
+from convt_trace.snippet.notebook import code_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -52,7 +53,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     explain = commands.add_parser("explain", help="explain the convolutions of a PyTorch text")
-    explain.add_argument("file", help="the text; - for standard input")
+    explain.add_argument(
+        "files", nargs="+", metavar="file",
+        help="the text; - for standard input; several are read one below the other",
+    )  # fmt: skip
     explain.add_argument(
         "--cell", metavar="N,C,POS", type=_cell, help="add up this output cell alone: 0,1,2,2"
     )
@@ -118,12 +122,17 @@ def _cell(text: str) -> Ints:
 
 def _explain(asked: argparse.Namespace) -> int:
     """Print the answer, or JSON, on standard output and what went wrong on standard error."""
-    file, cell = asked.file, asked.cell
-    try:
-        source = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as unread:
-        print(f"{file}: {unread}", file=sys.stderr)
-        return 2
+    cell = asked.cell
+    texts = []
+    for file in asked.files:
+        try:
+            texts.append(_text_of(file))
+        except (OSError, UnicodeDecodeError) as unread:
+            print(f"{file}: {unread}", file=sys.stderr)
+            return 2
+    source = "\n".join(texts)
+    if len(texts) > 1:
+        print(_where(asked.files, texts), file=sys.stderr)
     error: SnippetError | None = None
     try:
         reading = read_snippet(source, _run(asked), unboxed=asked.run_unboxed)
@@ -137,7 +146,7 @@ def _explain(asked: argparse.Namespace) -> int:
     elif text := answer(reading, source, cell):
         print(text)
     if not asked.json and asked.run is None:
-        for line in _commands(reading, file):
+        for line in _commands(reading, asked.files):
             print(line)
     if missing:
         print(missing, file=sys.stderr)
@@ -153,12 +162,26 @@ def _run(asked: argparse.Namespace) -> Run | None:
     return Run(target, tuple(asked.shape), asked.init)
 
 
-def _commands(reading: Reading, file: str) -> list[str]:
+def _text_of(file: str) -> str:
+    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    return code_of(text) or text
+
+
+def _where(files: Sequence[str], texts: Sequence[str]) -> str:
+    """Say which lines are which file's, where several are read as one text."""
+    start, parts = 1, []
+    for file, text in zip(files, texts):
+        parts.append(f"{file}: from line {start}")
+        start += len(lines_of(text))
+    return "; ".join(parts)
+
+
+def _commands(reading: Reading, files: Sequence[str]) -> list[str]:
     """Return the commands that run what the text defines and never calls, each on a line."""
     trials = {one.trial.target: one.trial for one in reading.definitions if one.trial}
     lines = []
     for trial in trials.values():
-        words = ["explain", file, "--run", str(trial.target)]
+        words = ["explain", *files, "--run", str(trial.target)]
         for shape in trial.input_shapes:
             words += ["--shape", ",".join(map(str, shape))]
         words += ["--init", trial.init_args] if trial.init_args else []
@@ -217,13 +240,9 @@ def answer(reading: Reading, source: str = "", cell: Ints | None = None) -> str:
     notes = [
         f"- line {one.line}: {one.text}" if one.line else f"- {one.text}" for one in reading.notes
     ]
-    if reading.sizes and _COUNTER.search(source):
+    if reading.sizes and asks_for_counts(source):
         parts.append(f"{totals(reading.sizes)} {counters(reading.sizes)}")
     return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
-
-
-#: Packages that count what a model computes.
-_COUNTER = re.compile(r"\b(?:thop|fvcore|ptflops|torchinfo|torchsummary|FlopCounterMode)\b")
 
 
 # -- one call -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -99,6 +100,18 @@ def counters(sizes: Sequence[Sized]) -> str:
         f"{told} thop counts {thop:,}: it multiplies every output cell by in_channels/groups and all taps, "
         "as if each tap of a transposed convolution met a value in every cell."
     )
+
+
+def asks_for_counts(source: str) -> bool:
+    """Whether a text uses a package that counts what a model computes.
+
+    >>> asks_for_counts("from thop import profile"), asks_for_counts("flops = 3")
+    (True, False)
+    """
+    return bool(_COUNTER.search(source))
+
+
+_COUNTER = re.compile(r"\b(?:thop|fvcore|ptflops|torchinfo|torchsummary|FlopCounterMode)\b")
 
 
 def _by_output(one: Sized) -> int:

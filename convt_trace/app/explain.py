@@ -14,7 +14,7 @@ import streamlit as st
 from convt_trace.answers.advice import layer_warning, warnings_of
 from convt_trace.answers.refused import explained
 from convt_trace.answers.shapes import described, picture
-from convt_trace.answers.summary import counters, rows, totals
+from convt_trace.answers.summary import asks_for_counts, counters, rows, totals
 from convt_trace.app import address, answers, shell, uncalled
 from convt_trace.app.editor.mount import Load, Mark, editor
 from convt_trace.app.gallery import EXAMPLES, name_of
@@ -99,7 +99,7 @@ def page() -> None:
     if result is not None:
         with found:
             _found(state, result)
-        _sizes(result.reading.sizes)
+        _sizes(state.source or "", result.reading.sizes)
         if result.reading.calls:
             _calls(state, result)
     address.write(urlencode(_address(state)))
@@ -211,11 +211,14 @@ def _found(state: State, result: Result) -> None:
         uncalled.show(first.reading.definitions, state.run, _runner(state))
 
 
-def _sizes(sizes: Sequence[Sized]) -> None:
-    """Show all convolutions of a model as a table, where there are several."""
-    if len(sizes) < 2:
+def _sizes(source: str, sizes: Sequence[Sized]) -> None:
+    """Show all convolutions of a model as a table, where there are several, or they are counted."""
+    counted_by_the_text = bool(sizes) and asks_for_counts(source)
+    if len(sizes) < 2 and not counted_by_the_text:
         return
-    with st.expander(f"Sizes and MACs of {len(sizes):,} convolutions", icon=":material/table:"):
+    many = f"{len(sizes):,} convolutions" if len(sizes) > 1 else "one convolution"
+    icon = ":material/table:"
+    with st.expander(f"Sizes and MACs of {many}", expanded=counted_by_the_text, icon=icon):
         counted = st.column_config.NumberColumn(format="localized")
         columns = dict.fromkeys(("MACs", "cropped", "parameters"), counted)
         st.dataframe(rows(sizes), hide_index=True, column_config=columns)

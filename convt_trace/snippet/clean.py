@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import Limits
+from convt_trace.snippet.printed import printed_model, printed_table
 
 #: Outputs cleaned line by line; each costs a parse.
 _MOST_REPAIRS = 60
@@ -88,7 +89,11 @@ def _cleaned(lines: Lines, first: SyntaxError) -> tuple[ast.Module, str, list[No
         (_signs, "typographic quotes, dashes and spaces"),
         (_fences, "Markdown fences and the text around them"),
         (_numbers, "line numbers"),
-        (_printed_model, "a printed model: its layers are made from what is printed"),
+        (printed_model, "a printed model: its layers are made from what is printed"),
+        (
+            printed_table,
+            "a table of layers: their arguments are worked out from sizes and parameters",
+        ),
         (_prompts, "prompts, and the outputs between them"),
         (_magics, "notebook magics"),
         (_indented_code, "the text around indented code"),
@@ -175,30 +180,6 @@ def _numbers(lines: Lines) -> Lines:
         return match[2] if match else ""
 
     return [without(line) for line in lines]
-
-
-_LAYER = re.compile(r"^[\s|>]*(?:\((\w+)\): )?(\w*Conv(?:Transpose)?[123]d\(\d.*\))(?:,? *#.*)?$")
-_OF_A_MODEL = re.compile(r"^[\s|>]*(?:(?:\(\w+\): )?[A-Za-z_][\w.\[\]]*\(.*|\)+|\(\w+\): .*)$")
-
-
-def _printed_model(lines: Lines) -> Lines:
-    """Turn what ``print(model)`` prints into code that makes its convolutions."""
-    filled = [line for line in lines if line.strip()]
-    named = sum(bool(re.match(r"^[\s|>]*\(\w+\): \w", line)) for line in filled)
-    most = sum(bool(_OF_A_MODEL.match(line)) for line in filled)
-    if (
-        not named
-        or most < 0.6 * len(filled)
-        or any(re.match(r"\s*(?:import|from) ", one) for one in filled)
-    ):
-        return lines
-    kept = []
-    for line in lines:
-        match = _LAYER.match(line)
-        kept.append(
-            f"layer_{match[1]} = {match[2]}" if match and match[1] else match[2] if match else ""
-        )
-    return kept
 
 
 _PROMPT = re.compile(r"^(\s*)(?:>>>|In ?\[[\d *]*\]:|\[\d+\]:)(?: |$)(.*)$")

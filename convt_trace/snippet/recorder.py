@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import traceback
-import types
-import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.modules.conv import _ConvTransposeNd
 from torch.overrides import TorchFunctionMode
 
 from convt_trace.engine.arrays import as_array
@@ -23,36 +20,16 @@ from convt_trace.engine.gradients import (
     on_input_gradient,
     output_padding_of,
 )
-from convt_trace.engine.layer import DEFAULTS, MODULE
+from convt_trace.engine.layer import MODULE
 from convt_trace.engine.modules import running_module
+from convt_trace.snippet.attempts import FUNCTIONS, LAYERS, arguments, attempted, layer_at, plain
 from convt_trace.snippet.limits import Limits
+from convt_trace.snippet.places import Beside, Place, frames, lines_now, places_now
 from convt_trace.snippet.standin import standin_among
 from convt_trace.snippet.wire import Send, described
 
-#: The name under which a text is compiled.
-FILE = "<pasted>"
-
-Place = tuple[int, int]
-
 #: Convolutions whose sizes are told.
 _MOST_SIZED = 2000
-
-#: torch's convolutions: their name, and whether they are transposed.
-FUNCTIONS: dict[Any, str] = {
-    getattr(torch, f"{name}{dims}d"): f"{name}{dims}d"
-    for name in ("conv", "conv_transpose")
-    for dims in (1, 2, 3)
-}
-#: The order of the arguments of torch's functions, by whether they are transposed.
-ORDER = {
-    False: ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
-    True: ("input", "weight", "bias", *DEFAULTS),
-}
-LAYERS = tuple(
-    getattr(torch.nn, f"{name}{dims}d") for name in ("Conv", "ConvTranspose") for dims in (1, 2, 3)
-)
-_CONV_FILE = sys.modules[_ConvNd.__module__].__file__
-_MODULE_FILE = sys.modules[torch.nn.Module.__module__].__file__
 
 
 class Recorder(TorchFunctionMode):
@@ -73,7 +50,7 @@ class Recorder(TorchFunctionMode):
         self.calls = self.sized = 0
         # Each weight is kept, so that no other can have its id.
         self._weights: dict[int, tuple[int, Any]] = {}
-        self._built = _Beside()
+        self._built = Beside()
         self.outputs: list[bytes] = []
         self.ran: set[int] = set()
         self.refused: list[tuple[BaseException, dict[str, Any], list[int]]] = []
@@ -84,7 +61,7 @@ class Recorder(TorchFunctionMode):
         self._recorded = 0
         self._chars = 0
         self._text: list[str] = []
-        self.made_at = _Beside()
+        self.made_at = Beside()
         self._made_like: dict[tuple[Any, ...], set[int]] = {}
 
     # -- text -------------------------------------------------------------------------------------
@@ -163,9 +140,9 @@ class Recorder(TorchFunctionMode):
         try:
             output = func(*args, **kwargs)
         except BaseException as error:
-            frames = list(_frames(sys._getframe()))
-            self.ran |= self._written_for(_layer_at(frames))
-            self.refused.append((error, attempted(frames, op, given), lines_now()))
+            running = list(frames(sys._getframe()))
+            self.ran |= self._written_for(layer_at(running))
+            self.refused.append((error, attempted(running, op, given), lines_now()))
             raise
         with _out_of_tracing():
             try:
@@ -180,7 +157,7 @@ class Recorder(TorchFunctionMode):
         """Send a convolution that ran."""
         if not all(isinstance(one, torch.Tensor) for one in (given["input"], output)):
             return  # torch.fx's proxies
-        layer = _layer_at(_frames(sys._getframe()))
+        layer = layer_at(frames(sys._getframe()))
         ran = self._written_for(layer)
         self.ran |= ran
         path, module = running_module(sys._getframe())
@@ -302,7 +279,7 @@ class Recorder(TorchFunctionMode):
     def failed_to_make(self, error: BaseException, op: str, given: dict[str, Any]) -> None:
         """Remember a layer that could not be made; nothing can call it."""
         self.ran |= {self._places[place] for place in places_now() if place in self._places}
-        attempt = {"op": op, "parameters": {}, "dtypes": {}, "layer": _plain(given)}
+        attempt = {"op": op, "parameters": {}, "dtypes": {}, "layer": plain(given)}
         self.refused.append((error, attempt, lines_now()))
 
     # -- gradients --------------------------------------------------------------------------------
@@ -433,25 +410,6 @@ def _overflow(sizes: Iterable[Iterable[int]]) -> bool:
     return any(not 0 <= size < 2**31 for each in sizes for size in each)
 
 
-class _Beside:
-    """Values beside objects, by identity: the objects of a text compare and hash as they like."""
-
-    def __init__(self) -> None:
-        self._held: dict[int, tuple[weakref.ref[Any], Any]] = {}
-
-    def __setitem__(self, one: Any, value: Any) -> None:
-        self._held[id(one)] = weakref.ref(one), value
-
-    def get(self, one: Any, otherwise: Any = None) -> Any:
-        reference, value = self._held.get(id(one), (None, None))
-        return value if reference is not None and reference() is one else otherwise
-
-    def items(self) -> list[tuple[Any, Any]]:
-        """Return the objects that live, and their values."""
-        pairs = ((reference(), value) for reference, value in self._held.values())
-        return [pair for pair in pairs if pair[0] is not None]
-
-
 def _likeness(layer: Any) -> tuple[Any, ...]:
     """Return what a copy of a layer has in common with it."""
     held = vars(layer)
@@ -481,151 +439,11 @@ def _watched(recorder: Recorder, cls: type, init: Any) -> Any:
     return __init__
 
 
-# -- where ------------------------------------------------------------------------------------------
-
-
-def _frames(frame: types.FrameType | None) -> Iterator[types.FrameType]:
-    """Yield frames, the innermost first."""
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
-
-
-def lines_now() -> list[int]:
-    """Return the lines of the text that are running, outermost first."""
-    frames = _frames(sys._getframe(1))
-    return [one.f_lineno for one in frames if one.f_code.co_filename == FILE][::-1]
-
-
-def lines_of(error: BaseException) -> list[int]:
-    """Return the lines of the text in which an error was raised, outermost first."""
-    return [
-        line
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_code.co_filename == FILE
-    ]
-
-
-def places_now() -> Iterator[Place]:
-    """Yield line and column of every call of the text that is running."""
-    for frame in _frames(sys._getframe(1)):
-        if frame.f_code.co_filename == FILE:
-            for at, position in enumerate(frame.f_code.co_positions()):
-                if at == frame.f_lasti // 2:
-                    line, _, column, _ = position
-                    if line is not None and column is not None:
-                        yield line, column
-                    break
-
-
 def _why_not(x: torch.Tensor) -> str:
     """Return why a tensor's numbers can't be kept."""
     if torch._C._functorch.is_functorch_wrapped_tensor(x):
         return "inside torch.func (vmap, jacrev) a tensor has no numbers of its own"
     return f"{str(x.dtype).removeprefix('torch.')} numbers are not traced"
-
-
-def _layer_at(frames: Iterable[types.FrameType]) -> Any:
-    """Return the convolution layer of torch's that is being called, if one is."""
-    for frame in frames:
-        if frame.f_code.co_filename == _CONV_FILE and frame.f_code.co_name == "forward":
-            return frame.f_locals.get("self")
-        if frame.f_code.co_filename == FILE:
-            return None
-    return None
-
-
-# -- what was asked for -------------------------------------------------------------------------------
-
-
-def arguments(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of torch's function by name."""
-    order = ORDER[op.startswith("conv_transpose")]
-    none = {"input": None, "weight": None, "bias": None}
-    return {**none, **DEFAULTS, **dict(zip(order, args)), **kwargs}
-
-
-def attempted(frames: list[types.FrameType], op: str = "", given: Any = None) -> dict[str, Any]:
-    """Describe the convolution that was running in these frames, the innermost first.
-
-    Of a layer its own numbers are told; of a function what it was given. Empty where none was.
-    """
-    for frame in frames:
-        name, file, held = frame.f_code.co_name, frame.f_code.co_filename, None
-        if file == _CONV_FILE and name == "forward":
-            held = {k: frame.f_locals.get(k) for k in ("input", "output_size")}
-        elif file == _MODULE_FILE and name == "_call_impl":
-            held = dict(zip(("input", "output_size"), frame.f_locals.get("args", ())))
-            held |= frame.f_locals.get("kwargs") or {}
-        elif file == FILE:
-            break
-        layer = frame.f_locals.get("self") if held is not None else None
-        if held is not None and isinstance(layer, _ConvNd):
-            return _of_layer(layer, {k: v for k, v in held.items() if v is not None})
-    return _attempt(op, given, None) if given is not None else {}
-
-
-def _of_layer(layer: Any, held: dict[str, Any]) -> dict[str, Any]:
-    transposed = isinstance(layer, _ConvTransposeNd)
-    # A kernel_size of too many numbers is one of the errors to be told.
-    known = [one for one in type(layer).__mro__ if one in LAYERS]
-    dims = known[0].__name__[-2] if known else len(layer.kernel_size)
-    op = f"conv{'_transpose' * transposed}{dims}d"
-    built = {name: getattr(layer, name, None) for name in MODULE}
-    if not transposed:
-        del built["output_padding"]
-    given = held | {"weight": layer.weight, "bias": layer.bias}
-    given |= {name: built[name] for name in ORDER[transposed] if name in built and name != "bias"}
-    return _attempt(op, given, built | {"bias": layer.bias is not None})
-
-
-def _attempt(op: str, given: dict[str, Any], layer: dict[str, Any] | None) -> dict[str, Any]:
-    """Describe a convolution, whatever its arguments are."""
-    tensors = {
-        name: value
-        for name in ("input", "weight", "bias")
-        if isinstance(value := given.get(name), torch.Tensor)
-    }
-    return {
-        "op": op,
-        **{f"{name}_shape": list(value.shape) for name, value in tensors.items()},
-        "parameters": _plain({k: v for k, v in given.items() if k not in tensors}),
-        "dtypes": {k: str(v.dtype).removeprefix("torch.") for k, v in tensors.items()},
-        "layer": None if layer is None else _plain(layer),
-    }
-
-
-#: Longer tuples, words and numbers are not sent: no argument of a convolution is.
-_MOST_VALUES, _MOST_CHARS, _MOST_BITS = 8, 80, 64
-
-
-def _plain(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments that are numbers, words, None, or flat tuples of these."""
-    plain = {}
-    for name, value in given.items():
-        try:
-            plain[name] = _plain_value(value)
-        except (TypeError, RuntimeError):
-            continue
-    return plain
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, (tuple, list)) and len(value) <= _MOST_VALUES:
-        return [_number(one) for one in value]
-    return _number(value)
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, np.generic) or (isinstance(value, torch.Tensor) and value.dim() == 0):
-        value = value.item()
-    if value is None or isinstance(value, float):
-        return value
-    if isinstance(value, int) and value.bit_length() <= _MOST_BITS:
-        return value if isinstance(value, bool) else int(value)
-    if isinstance(value, str) and len(value) <= _MOST_CHARS:
-        return value
-    raise TypeError
 
 
 def _sizes(op: str, given: dict[str, Any], dims: int) -> dict[str, list[int]]:

@@ -20,17 +20,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from convt_trace.snippet.attempts import FUNCTIONS, arguments, attempted
 from convt_trace.snippet.box import Clock
 from convt_trace.snippet.limits import Limits
+from convt_trace.snippet.places import FILE, lines_of
 from convt_trace.snippet.reading import Definition
-from convt_trace.snippet.recorder import (
-    FILE,
-    FUNCTIONS,
-    Recorder,
-    arguments,
-    attempted,
-    lines_of,
-)
+from convt_trace.snippet.recorder import Recorder
 from convt_trace.snippet.standin import StandIn
 from convt_trace.snippet.surroundings import Draws, arrange, bare_names, main_module
 from convt_trace.snippet.wire import Send
@@ -153,11 +148,12 @@ class Running:
 
     def _execute(self) -> None:
         """Run the text's statements; show what its bare expressions give, as a notebook does."""
-        whole = compile(self._tree, FILE, "exec", dont_inherit=True)  # a SyntaxError of its own
-        flags = whole.co_flags & _FUTURE
+        body, flags = _without_futures(self._tree.body)
+        tree = ast.Module(body, [])
+        compile(tree, FILE, "exec", flags, dont_inherit=True)  # a SyntaxError of its own
         doc = ast.get_docstring(self._tree, clean=False)
         self._names["__doc__"] = doc
-        for number, statement in enumerate(self._tree.body):
+        for number, statement in enumerate(body):
             if self._is_output(statement):
                 self._recorder.note("read as pasted output, not as code", statement.lineno)
             elif isinstance(statement, ast.Expr) and not (number == 0 and doc is not None):
@@ -337,8 +333,21 @@ class _Unasked(Exception):
         self.hint = hint
 
 
-#: Flags of `from __future__` imports, which hold for a whole text.
-_FUTURE = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
+def _without_futures(body: list[ast.stmt]) -> tuple[list[ast.stmt], int]:
+    """Return a text without its `from __future__` imports, and their flags.
+
+    They hold for a whole text, and of two files below each other the second has its own.
+    """
+    kept, flags = [], 0
+    for statement in body:
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+            for alias in statement.names:
+                flags |= getattr(getattr(__future__, alias.name, None), "compiler_flag", 0)
+        else:
+            kept.append(statement)
+    return kept, flags
+
+
 _ADDRESS = re.compile(r"<.* at 0x[0-9a-fA-F]+>")
 _ALLOCATE = re.compile(r"tried to allocate (\d+) bytes|allocate ([\d.]+ \w+) for an array")
 

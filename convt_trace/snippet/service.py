@@ -127,7 +127,10 @@ def _attempt(request: dict[str, Any], limits: Limits, builder: Builder, ask: Ask
         pass
     spent = time.monotonic() - started
     if not builder.complete:
-        if spent > min(limits.wall_seconds, limits.seconds + 1):
+        if spent > limits.wall_seconds - 0.5:
+            what = f"more than {limits.wall_seconds:g} seconds on the clock"
+            builder.ended(what, "The computer may be busy: try again.")
+        elif spent > limits.seconds + 1:
             what = f"more than {limits.seconds:g} seconds of computing"
             builder.ended(what, "Use smaller tensors or fewer repetitions.")
         else:

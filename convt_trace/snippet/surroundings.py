@@ -26,7 +26,8 @@ import numpy as np
 import torch
 from torch.nn import grad as gradients
 
-from convt_trace.snippet.recorder import FILE, Recorder
+from convt_trace.snippet.places import FILE
+from convt_trace.snippet.recorder import Recorder
 from convt_trace.snippet.standin import Missing, StandIn
 
 #: What unseeded generators start from, so that a page shows the same sample again.

@@ -137,6 +137,7 @@ def _serve(control: socket.socket) -> None:
         control.sendall(b"-")
         return
     warm()
+    box.leave_the_network()
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
