@@ -226,9 +226,9 @@ class Builder:
             if is_output(one.op, one.x, one.weight, one.bias, one.output, one.parameters)
         ]
         if len(calls) < len(made):
-            self.note(
-                0, f"{len(made) - len(calls)} calls whose numbers are not torch's are not shown"
-            )
+            count = len(made) - len(calls)
+            what = "one call" if count == 1 else f"{count} calls"
+            self.note(0, f"{what} with other numbers than torch's: not shown")
         if self._left is None:
             left = [at for at in range(len(self._written)) if at not in self._ran]
         else:

@@ -52,9 +52,8 @@ def printed_table(lines: list[str]) -> list[str]:
      'layer_3 = ConvTranspose2d(32, 3, 4, stride=2, padding=1)']
     """
     rows = [_ROW.match(line) for line in lines]
-    if sum(row is not None for row in rows) < 2 or not any(
-        "ConvTranspose" in line for line in lines
-    ):
+    layers = [row for row in rows if row and row[1].startswith("ConvTranspose") and row[3]]
+    if not layers or sum(row is not None for row in rows) < 2:
         return lines
     kept: list[str] = []
     before: list[int] | None = None

@@ -334,8 +334,8 @@ def test_what_was_caught_is_not_explained():
 class Mixed:
     """One call's arguments under another one's message: a text may raise what it likes."""
 
-    def __init__(self, message: str, attempt: Any) -> None:
-        self.message, self.attempt = message, attempt
+    def __init__(self, message: str, attempt: Any, pasted: bool = False) -> None:
+        self.message, self.attempt, self.pasted = message, attempt, pasted
 
 
 def test_no_message_makes_it_raise():
@@ -343,4 +343,5 @@ def test_no_message_makes_it_raise():
     attempts = [error.attempt for name, error in ERRORS.items() if "1d: " in name or "2d: " in name]
     for message, attempt in product(messages.values(), attempts):
         explained(Mixed(message, attempt))
+        explained(Mixed(message, attempt, pasted=True))
     assert explained(Mixed("something else altogether", attempts[0])) is None

@@ -207,11 +207,11 @@ def call(**more):
 array([[[1, 1]]]); array([[[1, 1]]]); array([[[1, 2, 9]]]); array([[[1, 2, 1]]])
 """
 LIES = {
-    "another_output": ("call()", "not torch's are not shown"),
+    "another_output": ("call()", "with other numbers than torch's"),
     "no_output": ("call(output=7)", "can't be read"),
     "huge_stride": ("call(output=3, stride=[2**40])", "can't be read"),
     "stride_of_two": ("call(output=3, stride=[1, 1])", "can't be read"),
-    "groups_that_do_not_fit": ("call(output=3, groups=7)", "not torch's are not shown"),
+    "groups_that_do_not_fit": ("call(output=3, groups=7)", "with other numbers than torch's"),
     "negative_padding": ("call(output=3, padding=[-1])", "can't be read"),
     "op": ("call(output=3, op='os.system')", "can't be read"),
     "text": ("send('print', ['a'])", "can't be read"),

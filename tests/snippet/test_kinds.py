@@ -10,7 +10,7 @@ import pytest
 from convt_trace.__main__ import answer, trouble
 from convt_trace.answers.advice import layer_warning, warnings_of
 from convt_trace.answers.refused import explained
-from convt_trace.snippet import Reading, SnippetError, read_snippet
+from convt_trace.snippet import Reading, Run, SnippetError, read_snippet
 from tests.snippet.real import PATIENT, cases
 
 KINDS = cases("kinds.txt")
@@ -174,3 +174,50 @@ def test_every_kind_is_tried() -> None:
     apart += " printed_model conv_after_transposed_conv same_padding_never_called"
     tried = {*RUNS, *apart.split()}
     assert set(KINDS) == tried
+
+
+TABLES = {
+    "torchinfo": """
+==========================================================================================
+Layer (type:depth-idx)                   Output Shape              Param #
+==========================================================================================
+Generator                                [1, 3, 8, 8]              --
+├─Sequential: 1-1                        [1, 3, 8, 8]              --
+│    └─Identity: 2-1                     [1, 100, 1, 1]            --
+│    └─ConvTranspose2d: 2-2              [1, 32, 4, 4]             51,200
+│    └─ReLU: 2-3                         [1, 32, 4, 4]             --
+│    └─ConvTranspose2d: 2-4              [1, 3, 8, 8]              1,539
+==========================================================================================
+Total params: 52,739
+""",
+    "torchsummary": """
+----------------------------------------------------------------
+        Layer (type)               Output Shape         Param #
+================================================================
+          Identity-1           [-1, 100, 1, 1]               0
+   ConvTranspose2d-2             [-1, 32, 4, 4]          51,200
+              ReLU-3             [-1, 32, 4, 4]               0
+   ConvTranspose2d-4              [-1, 3, 8, 8]           1,539
+================================================================
+""",
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_layers_of_a_table_are_worked_out_and_make_its_sizes(name: str) -> None:
+    reading = read_snippet(TABLES[name])
+    first, second = reading.definitions
+    assert first.arguments == {
+        "in_channels": 100, "out_channels": 32, "kernel_size": 4, "bias": False
+    }  # fmt: skip
+    assert second.arguments == {
+        "in_channels": 32, "out_channels": 3, "kernel_size": 4, "stride": 2, "padding": 1
+    }  # fmt: skip
+    run = read_snippet(TABLES[name], run=Run(second.line, ((1, 32, 4, 4),)))
+    assert run.calls[0].output.shape == (1, 3, 8, 8)
+
+
+def test_two_files_with_futures_of_their_own_are_read_as_one() -> None:
+    text = "from __future__ import annotations\nimport torch\ndef f(x: Nothing): return x\n"
+    text += "from __future__ import annotations\nf(torch.conv1d(torch.ones(1, 1, 1), torch.ones(1, 1, 1)))\n"
+    assert len(read_snippet(text).calls) == 1

@@ -442,3 +442,13 @@ def test_a_case_is_exported(tmp_path: Path, capsys: Captured) -> None:
     assert "lesson.html" in capsys.readouterr().out
     assert main(["export", str(tmp_path / "none.json")]) == 1
     assert "none.json" in capsys.readouterr().err
+
+
+def test_several_files_are_read_below_each_other(tmp_path: Path, capsys: Captured) -> None:
+    block, model = tmp_path / "block.py", tmp_path / "model.py"
+    block.write_text("from torch import nn\nclass Up(nn.ConvTranspose1d): pass\n")
+    model.write_text("import torch\nfrom .block import Up\nUp(1, 1, 2)(torch.ones(1, 1, 3))\n")
+    assert main(["explain", str(block), str(model)]) == 0
+    captured = capsys.readouterr()
+    assert "## Line 6: `nn.ConvTranspose1d(1, 1, 2)`" in captured.out
+    assert captured.err == f"{block}: from line 1; {model}: from line 4\n"

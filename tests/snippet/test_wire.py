@@ -125,4 +125,4 @@ def test_what_is_added_to_a_bfloat16_is_seen() -> None:
     builder = read_all(sent(*(("array", described(one), one) for one in arrays), ("call", call())))
     reading = builder.reading()
     assert reading.calls == ()
-    assert reading.notes[0].text == "1 calls whose numbers are not torch's are not shown"
+    assert reading.notes[0].text == "one call with other numbers than torch's: not shown"
