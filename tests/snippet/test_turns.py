@@ -13,7 +13,7 @@ class Queue:
     """Puts visitors into a queue one after the other, and tells who is let in."""
 
     def __init__(self, at_once: int) -> None:
-        self.turns, self.order = Turns(at_once), list[str]()
+        self.turns, self.at_once, self.order = Turns(at_once), at_once, list[str]()
         self.leave: list[threading.Event] = []
         self._pool = ThreadPoolExecutor(50)
 
@@ -34,9 +34,11 @@ class Queue:
         return len(self.order) + sum(map(len, self.turns._waiting.values()))
 
     def go(self) -> None:
-        """Let all of them leave, one after the other."""
-        for place in range(self.count()):
-            settle(lambda place=place: len(self.leave) > place)
+        """Let all of them leave, one after the other: who takes a place is in before the next one leaves."""
+        everybody = self.count()
+        for place in range(everybody):
+            here = min(everybody, place + self.at_once)
+            settle(lambda here=here: len(self.leave) >= here)
             self.leave[place].set()
         self._pool.shutdown()
 
