@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from convt_trace.links.files import from_json, to_json
     from convt_trace.links.link import from_link, to_link
     from convt_trace.player.page import to_html
+    from convt_trace.views import view
+    from convt_trace.views.collect import as_conv
+    from convt_trace.views.gradient import as_gradient
+    from convt_trace.views.groups import per_group
+    from convt_trace.views.matrix import matrix
 
 __all__ = [
     "Case",
@@ -28,9 +33,13 @@ __all__ = [
     "Macs",
     "Trace",
     "Verdict",
+    "as_conv",
+    "as_gradient",
     "compare",
     "from_json",
     "from_link",
+    "matrix",
+    "per_group",
     "record",
     "summary",
     "to_html",
@@ -38,20 +47,26 @@ __all__ = [
     "to_link",
     "torch_output",
     "trace",
+    "view",
 ]
 
 #: Names that are imported at their first use: some of them import torch, which `trace` does not need.
 _LATER = {
     "Verdict": "engine.reference",
+    "as_conv": "views.collect",
+    "as_gradient": "views.gradient",
     "compare": "engine.reference",
     "from_json": "links.files",
     "from_link": "links.link",
+    "matrix": "views.matrix",
+    "per_group": "views.groups",
     "record": "engine.recording",
     "summary": "answers.summary",
     "to_html": "player.page",
     "to_json": "links.files",
     "to_link": "links.link",
     "torch_output": "engine.reference",
+    "view": "views",
 }
 
 
@@ -85,6 +100,10 @@ for _class, _name, _given in (
     (Case, "from_json", staticmethod(_method("from_json"))),
     (Case, "to_html", _method("to_html")),
     (Trace, "to_html", _method("to_html")),
+    *(
+        (Case, name, _method(name))
+        for name in ("as_conv", "as_gradient", "matrix", "per_group", "view")
+    ),
     (Case, "_repr_html_", _repr_html_),
     (Trace, "_repr_html_", _repr_html_),
 ):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convt_trace.engine.arrays import as_array, scalar_type
+from convt_trace.engine.arrays import as_array, scalar_type, wide
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import DEFAULTS, Geometry, Layer, whole
 from convt_trace.engine.trace import Trace
@@ -173,6 +173,27 @@ class Case:
         """The input with a batch axis, shape (N, C_in, *L)."""
         return self.x[None] if self.unbatched else self.x
 
+    def finished(self, sums: np.ndarray) -> np.ndarray:
+        """Return the output that sums become: the bias added, then torch's dtype and shape.
+
+        Parameters
+        ----------
+        sums : ndarray of float64 or int64, shape (N, C_out, *L_out)
+
+        Returns
+        -------
+        ndarray, shape (N, C_out, *L_out), or (C_out, *L_out) for an unbatched input
+
+        >>> case = Case.of(np.ones((1, 1, 2), np.float32), np.ones((1, 1, 1), np.float32), [5.0])
+        >>> case.finished(np.array([[[1.0, 2.0]]])).tolist()
+        [[[6.0, 7.0]]]
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.bias is not None:
+                sums = sums + wide(self.bias).reshape(1, -1, *[1] * self.dims)
+            result = sums.astype(self.x.dtype)
+        return result[0] if self.unbatched else result
+
     @property
     def parameter_count(self) -> int:
         """Learned numbers: weight and bias."""
@@ -217,18 +238,28 @@ class Case:
         layer.weight = nn.Parameter(weight, requires_grad=False)
         print(layer(x))
         """
-        tensors = {"x": self.x, "weight": self.weight}
-        if self.bias is not None:
-            tensors["bias"] = self.bias
-        lines = ["import torch", "from torch import nn", ""]
-        lines += [f"{name} = {_written(tensor)}" for name, tensor in tensors.items()]
+        lines = ["import torch", "from torch import nn", "", self.tensors_as_code()]
         lines += ["", f"layer = {self.line()}"]
         lines += [
             f"layer.{name} = nn.Parameter({name}, requires_grad=False)"
-            for name in tensors
+            for name in self._tensors
             if name != "x"
         ]
         return "\n".join([*lines, "print(layer(x))"])
+
+    def tensors_as_code(self) -> str:
+        """Return lines of torch that make ``x``, ``weight`` and, if there is one, ``bias``.
+
+        >>> print(Case.of([[[2.0, 1.0]]], [[[1.0, 5.0]]]).tensors_as_code())
+        x = torch.tensor([2, 1], dtype=torch.float32).reshape(1, 1, 2)
+        weight = torch.tensor([1, 5], dtype=torch.float32).reshape(1, 1, 2)
+        """
+        return "\n".join(f"{name} = {_written(tensor)}" for name, tensor in self._tensors.items())
+
+    @property
+    def _tensors(self) -> dict[str, np.ndarray]:
+        bias = {} if self.bias is None else {"bias": self.bias}
+        return {"x": self.x, "weight": self.weight, **bias}
 
 
 def _written(tensor: np.ndarray) -> str:

@@ -361,12 +361,7 @@ class Trace(Sequence[Mac]):
 
         ``(N, C_out, *L_out)``, or ``(C_out, *L_out)`` for an unbatched input.
         """
-        case, total = self.case, self.output_sums
-        with np.errstate(over="ignore", invalid="ignore"):
-            if case.bias is not None:
-                total = total + wide(case.bias).reshape(1, -1, *[1] * self.geometry.layer.dims)
-            result = total.astype(case.x.dtype)
-        return result[0] if case.unbatched else result
+        return self.case.finished(self.output_sums)
 
     @cached_property
     def output_sums(self) -> np.ndarray:
