@@ -53,7 +53,7 @@ def matrix(case: Case) -> csr_array:
     >>> (matrix(case) @ case.x.ravel()).tolist()
     [12, 9]
     """
-    from scipy.sparse import csc_array, csr_array
+    from scipy.sparse import csr_array
 
     geometry, layer = case.geometry, case.layer
     pairs = [axis.i.size for axis in geometry.axes]
