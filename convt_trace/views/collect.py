@@ -32,7 +32,6 @@ def collect(case: Case) -> LinkedView:
     border = one_or_all(tuple(before for before, _ in borders_of(case)))
     return LinkedView(
         name="collect",
-        title="Collect",
         sentence=(
             "Each output cell collects its taps: a plain convolution with stride 1 over the input with "
             f"zeros between its values and a border of dilation*(kernel-1) - padding = {border} around "
@@ -183,6 +182,8 @@ def stuffed(case: Case, line: str = "") -> Tensor:
         axes="nc" + "s" * case.dims,
         values=values,
         place=place,
+        # Where the border is negative, padding cuts into the input itself.
+        cropped=tuple((max(0, -before), max(0, -after)) for before, after in borders_of(case)),
         line=line,
     )
 

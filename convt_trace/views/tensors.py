@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import prod
 
 import numpy as np
 
@@ -124,7 +125,7 @@ class LinkedView:
 
     Attributes
     ----------
-    name, title : str
+    name : str
     sentence : str
         What one is looking at.
     tensors : tuple of Tensor
@@ -144,7 +145,6 @@ class LinkedView:
     """
 
     name: str
-    title: str
     sentence: str
     tensors: tuple[Tensor, ...]
     lit: Callable[[Macs], Mapping[str, np.ndarray]]
@@ -293,6 +293,25 @@ def refuse_zeros_times_infinity(case: Case) -> None:
         raise NotComputedError(
             "Not compared: the case holds inf or nan, and this way also multiplies zeros, which "
             "makes nan of them."
+        )
+
+
+#: Products that a view's own numbers may take: some tenths of a second, and up to 64 MB.
+MOST_PRODUCTS = 2**23
+
+
+def refuse_large(case: Case, most: int = MOST_PRODUCTS) -> None:
+    """Refuse to work a large layer out again.
+
+    Raises
+    ------
+    NotComputedError
+    """
+    layer = case.layer
+    products = prod(case.geometry.output_shape) * layer.in_per_group * prod(layer.kernel_size)
+    if products > most:
+        raise NotComputedError(
+            f"Not worked out here: that takes {products:,} products; up to {most:,} are done."
         )
 
 
