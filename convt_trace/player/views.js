@@ -26,7 +26,7 @@ export class Views {
     this.sections = [];
     this.chips = make("div", { class: "ct-chips", role: "group", "aria-label": "Linked views" });
     this.grid = make("div", { class: "ct-views" });
-    this.said = make("p", { class: "ct-unseen", role: "status" });
+    this.said = make("p", { class: "ct-unseen", "aria-live": "polite" });
     this.element = make("div", {}, this.chips, this.said, this.grid);
   }
 

@@ -173,11 +173,15 @@ class LinkedView:
         def fill(place: re.Match[str]) -> str:
             name, number = place[1], bool(place[2])
             if name not in tensors:
-                return f"{getattr(mac, name):g}"
+                return _written(getattr(mac, name))
             tensor = tensors[name]
-            return f"{tensor.number(index[name]):g}" if number else tensor.cell(index[name])
+            return _written(tensor.number(index[name])) if number else tensor.cell(index[name])
 
         return re.sub(r"\{(\w+)(=?)\}", fill, self.equation)
+
+
+def _written(number: float) -> str:
+    return f"{number + 0:g}"  # without the sign of -0
 
 
 def as_macs(mac: Mac) -> Macs:
