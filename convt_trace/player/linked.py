@@ -191,8 +191,8 @@ class _Panel:
         """Which cells hold a number of the tensor, flat."""
         tensor = self.tensor
         inside = np.ones(self._shape, dtype=bool)
-        for at, size in zip(self.index, tensor.shape):
-            inside &= (at >= 0) & (at < size)
+        for at, (low, high) in zip(self.index, tensor.bounds):
+            inside &= (at >= low) & (at < high)
         if tensor.there is not None:
             inside &= tensor.there(*self.index)
         return inside.ravel()
@@ -208,7 +208,7 @@ class _Panel:
         tensor = self.tensor
         if tensor.values is None or not self.there.any():
             return None
-        nearest = [np.clip(at, 0, size - 1) for at, size in zip(self.index, tensor.shape)]
+        nearest = [np.clip(at, low, high - 1) for at, (low, high) in zip(self.index, tensor.bounds)]
         values = np.broadcast_to(tensor.values(*nearest), self._shape).ravel()
         return np.where(self.there, values, 0)
 

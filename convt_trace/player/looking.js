@@ -85,8 +85,9 @@ export class Looking {
     else this.#lightWeight(cell);
   }
 
-  /** The rows of the window that a cell takes part in. */
+  /** The rows of the window that a cell takes part in; a hidden one tells none. */
   #rowsOf({ panel, cell }) {
+    if (panel === "output" && this.player.predict.hides(cell)) return [];
     const column = this.scene.columns[{ input: "x", weight: "w", output: "y" }[panel]];
     const rows = [];
     column.forEach((at, row) => at === cell && rows.push(row));

@@ -89,7 +89,7 @@ export class Views {
     this.#drawChips();
     this.waiting = open.filter((name) => !there.has(name));
     const waits = this.waiting.map((name) =>
-      make("p", { class: "ct-note", "data-waits": name }, `Opening “${this.#title(name)}” …`),
+      make("p", { class: "ct-note", "data-waits": name }, this.#waits(this.#title(name))),
     );
     this.grid.replaceChildren(...this.sections.map(({ element }) => element), ...waits);
     this.player.root.classList.toggle("ct-viewing", open.length > 0);
@@ -110,6 +110,12 @@ export class Views {
       this.show();
       this.#say(first);
     }
+  }
+
+  #waits(title) {
+    return this.player.options.alone
+      ? `This file does not hold “${title}” for these MACs; the app does.`
+      : `Opening “${title}” …`;
   }
 
   #title(name) {
@@ -240,7 +246,7 @@ class Section {
     const links = draw("svg", { class: "ct-links", "aria-hidden": "true" });
     const sheets = tensors.map((tensor) => {
       const looking = {
-        hover: (target) => this.views.pointAt(target && tensor.rowsOf(target.cell)),
+        hover: (target) => this.views.pointAt(target && this.#rowsOf(tensor, target.cell)),
         pin: (target) => target && this.views.goTo(tensor.rowsOf(target.cell)),
       };
       return new Sheet(this.player.picture, /** @type {any} */ (looking), tensor.panel);
@@ -259,6 +265,11 @@ class Section {
       stage,
     );
     return { element, stage, links, tensors, sheets, isStacked };
+  }
+
+  /** The rows that a cell tells of; a hidden one tells none. */
+  #rowsOf(tensor, cell) {
+    return tensor.tells && this.#isHidden ? [] : tensor.rowsOf(cell);
   }
 
   // -- drawing --------------------------------------------------------------------------------

@@ -29,7 +29,8 @@ from convt_trace.views.tensors import (
 
 def collect(case: Case) -> LinkedView:
     """Return the view in which each output cell collects its taps: the equivalent plain conv."""
-    border = one_or_all(tuple(before for before, _ in borders_of(case)))
+    borders = tuple(before for before, _ in borders_of(case))
+    border = one_or_all(borders) + (" (negative: it cuts values off)" if min(borders) < 0 else "")
     return LinkedView(
         name="collect",
         sentence=(

@@ -87,7 +87,7 @@ def _stored(case: Case) -> Tensor:
     layer = case.layer
     return Tensor(
         name="s",
-        title="as stored: in x out/groups",
+        title=f"as stored: w[in, co - g*{layer.out_per_group}]",
         letter="w",
         shape=(layer.in_channels, layer.out_per_group),
         axes="cc",

@@ -111,9 +111,22 @@ class Tensor:
     def _label(self, axis: int, at: int) -> str:
         return str(self.place(axis, at)[1] if self.place and self.axes[axis] == "s" else at)
 
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """Between which indices there are numbers, per axis.
+
+        Where places say what stands on them, also on those that padding crops.
+        """
+        bounds = [(0, size) for size in self.shape]
+        if self.place and self.cropped:
+            axes = [axis for axis, letter in enumerate(self.axes) if letter == "s"]
+            for axis, (before, after) in zip(axes, self.cropped):
+                bounds[axis] = (-before, self.shape[axis] + after)
+        return bounds
+
     def number(self, index: Sequence[int]) -> float:
         """Return the number of a cell; 0 outside the tensor."""
-        inside = all(0 <= at < size for at, size in zip(index, self.shape))
+        inside = all(low <= at < high for at, (low, high) in zip(index, self.bounds))
         if not inside or self.values is None:
             return 0
         return self.values(*(np.asarray(at) for at in index)).item()

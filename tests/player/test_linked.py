@@ -63,7 +63,7 @@ def test_every_row_lights_the_cell_that_the_view_names(drawn, data) -> None:
                 if tensor.place:
                     there = (*there[: tensor.blocks], *index[tensor.blocks :])
                 assert there == index, (name, tensor.name)
-                inside = all(0 <= at < size for at, size in zip(index, tensor.shape))
+                inside = all(low <= at < high for at, (low, high) in zip(index, tensor.bounds))
                 if tensor.values is not None and inside:
                     number_there = arrays[f"values.{tensor.name}"][lit[row]]
                     assert number_there == tensor.number(index), (name, tensor.name)
