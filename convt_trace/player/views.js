@@ -24,6 +24,7 @@ export class Views {
     /** Names of the views that people chose; those that a scene does not offer wait. */
     this.wanted = [];
     this.sections = [];
+    this.past = [];
     this.chips = make("div", { class: "ct-chips", role: "group", "aria-label": "Linked views" });
     this.grid = make("div", { class: "ct-views" });
     this.said = make("p", { class: "ct-unseen", "aria-live": "polite" });
@@ -77,14 +78,18 @@ export class Views {
   show() {
     const { scene, open } = this;
     const there = new Map(scene.views.map((message) => [nameOf(message), message]));
-    const before = new Map(this.sections.map((section) => [section.view.name, section]));
+    const drawn = [...this.past, ...this.sections];
+    const before = new Map(drawn.map((section) => [section.view.name, section]));
+    this.past = [];
     this.sections = open
       .filter((name) => there.has(name))
       .map((name) => {
         const old = before.get(name);
-        return old?.view.scene === scene
-          ? old
-          : new Section(this, decodeLinked(there.get(name), scene));
+        if (old?.view.scene === scene) return old;
+        const view = decodeLinked(there.get(name), scene);
+        if (!old) return new Section(this, view);
+        old.take(view);
+        return old;
       });
     this.#drawChips();
     this.waiting = open.filter((name) => !there.has(name));
@@ -96,8 +101,9 @@ export class Views {
     this.lay();
   }
 
-  /** Show none; another scene has others. */
+  /** Draw none until they have the next scene's data. */
   forget() {
+    this.past = this.sections;
     this.sections = [];
   }
 
@@ -213,12 +219,14 @@ class Section {
    */
   constructor(views, view) {
     this.views = views;
-    this.view = view;
     this.player = views.player;
     this.lines = view.lines.map(([heading, tensors]) => this.#line(heading, tensors));
+    this.title = make("b");
+    this.says = make("p", { class: "ct-says" });
     this.equation = make("p", { class: "ct-equation" });
     this.proof = make("p", { class: "ct-verdict" });
     this.notes = make("div", { class: "ct-notes" });
+    this.program = new Program();
     const close = make(
       "button",
       {
@@ -232,39 +240,52 @@ class Section {
     this.element = make(
       "section",
       { class: "ct-view", "data-view": view.name, "aria-label": view.title },
-      make("div", { class: "ct-view-head" }, make("b", {}, view.title), close),
-      make("p", { class: "ct-says" }, view.sentence),
+      make("div", { class: "ct-view-head" }, this.title, close),
+      this.says,
       this.equation,
       ...this.lines.map(({ element }) => element),
       this.notes,
       this.proof,
-      program(view.code),
+      this.program.element,
     );
+    this.take(view);
+  }
+
+  /** Take the same view of another scene: what is drawn stays, and is filled anew. */
+  take(view) {
+    this.view = view;
+    this.title.textContent = view.title;
+    this.says.textContent = view.sentence;
+    this.program.write(view.code);
+    view.lines.forEach(([heading, tensors], at) => {
+      const line = this.lines[at];
+      line.heading.textContent = heading;
+      line.tensors = tensors;
+      line.isStacked = view.arrows.some((name) => tensors.some((one) => one.name === name));
+      line.stage.classList.toggle("ct-stacked", line.isStacked);
+    });
   }
 
   #line(heading, tensors) {
     const links = draw("svg", { class: "ct-links", "aria-hidden": "true" });
-    const sheets = tensors.map((tensor) => {
+    const line = {
+      heading: make("p", { class: "ct-line-head", hidden: !heading }),
+      links,
+      tensors,
+      isStacked: false,
+    };
+    line.sheets = tensors.map((tensor, at) => {
+      const rows = (cell) => this.#rowsOf(line.tensors[at], cell);
       const looking = {
-        hover: (target) => this.views.pointAt(target && this.#rowsOf(tensor, target.cell)),
-        pin: (target) => target && this.views.goTo(tensor.rowsOf(target.cell)),
+        hover: (target) => this.views.pointAt(target && rows(target.cell)),
+        pin: (target) => target && this.views.goTo(line.tensors[at].rowsOf(target.cell)),
       };
       return new Sheet(this.player.picture, /** @type {any} */ (looking), tensor.panel);
     });
-    const isStacked = this.view.arrows.some((name) => tensors.some((one) => one.name === name));
-    const stage = make(
-      "div",
-      { class: `ct-stage ${isStacked ? "ct-stacked" : ""}` },
-      ...sheets.map(({ figure }) => figure),
-      links,
-    );
-    const element = make(
-      "div",
-      { class: "ct-view-line" },
-      heading ? make("p", { class: "ct-line-head" }, heading) : "",
-      stage,
-    );
-    return { element, stage, links, tensors, sheets, isStacked };
+    const figures = line.sheets.map(({ figure }) => figure);
+    line.stage = make("div", { class: "ct-stage" }, ...figures, links);
+    line.element = make("div", { class: "ct-view-line" }, line.heading, line.stage);
+    return line;
   }
 
   /** The rows that a cell tells of; a hidden one tells none. */
@@ -284,7 +305,7 @@ class Section {
     const { showCrop } = this.player.picture;
     const panels = line.tensors.map((tensor) => tensor.panel);
     const box = { width: this.width, height: HIGHEST };
-    const laid = line.isStacked ? stacked(line, box, showCrop) : fit(panels, box, showCrop);
+    const laid = (line.isStacked ? stack : fit)(panels, box, showCrop);
     line.sheets.forEach((sheet, at) => {
       sheet.lay(panels[at], laid[at]);
       const { missing } = line.tensors[at];
@@ -331,7 +352,7 @@ class Section {
       row < 0
         ? "Press Play, step, or click a cell: the same MAC lights up in every picture."
         : this.view.equation(row, hidden);
-    for (const line of this.lines) if (line.isStacked) this.#drawArrows(line, row);
+    for (const line of this.lines.filter((one) => one.isStacked)) this.#drawArrows(line, row);
   }
 
   /** Where a matrix shows another part than the row's, move it. */
@@ -403,34 +424,34 @@ class Section {
   }
 }
 
-/** Stack the tensors that arrows join; the others stand below, no larger. */
-function stacked(line, box, showCrop) {
-  return stack(
-    line.tensors.map((tensor) => tensor.panel),
-    box,
-    showCrop,
-  );
-}
-
 /** The view as a program, closed at first, with a button that copies it. */
-function program(code) {
-  const text = make("pre", { tabindex: 0 }, make("code", {}, code));
-  const copy = make("button", { type: "button", class: "ct-copy" }, "Copy");
-  copy.onclick = async () => {
+class Program {
+  constructor() {
+    this.code = make("code");
+    this.text = make("pre", { tabindex: 0 }, this.code);
+    this.button = make("button", { type: "button", class: "ct-copy" }, "Copy");
+    this.button.onclick = () => this.#copy();
+    this.element = make(
+      "details",
+      { class: "ct-code" },
+      make("summary", {}, "The same in torch"),
+      make("div", { class: "ct-code-box" }, this.button, this.text),
+    );
+  }
+
+  write(code) {
+    this.code.textContent = code;
+  }
+
+  async #copy() {
     try {
-      await navigator.clipboard.writeText(code);
-      copy.textContent = "Copied";
+      await navigator.clipboard.writeText(this.code.textContent);
+      this.button.textContent = "Copied";
     } catch {
       // Without a secure connection a page may not copy; what is selected, people can.
-      getSelection().selectAllChildren(text);
-      copy.textContent = "Selected: press Ctrl+C";
+      getSelection().selectAllChildren(this.text);
+      this.button.textContent = "Selected: press Ctrl+C";
     }
-    setTimeout(() => (copy.textContent = "Copy"), 2500);
-  };
-  return make(
-    "details",
-    { class: "ct-code" },
-    make("summary", {}, "The same in torch"),
-    make("div", { class: "ct-code-box" }, copy, text),
-  );
+    setTimeout(() => (this.button.textContent = "Copy"), 2500);
+  }
 }
