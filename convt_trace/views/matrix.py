@@ -93,7 +93,7 @@ def matrix(case: Case) -> csr_array:
 
 def times(matrix: csr_array | csc_array, tensor: np.ndarray) -> np.ndarray:
     """Return a matrix times every batch item of a tensor, flat: shape (N, rows)."""
-    return (matrix @ wide(tensor).reshape(len(tensor), -1).T).T
+    return (matrix @ wide(tensor).reshape(len(tensor), matrix.shape[1]).T).T
 
 
 def matrix_view(case: Case) -> LinkedView:

@@ -159,3 +159,12 @@ def test_the_description_names_every_key(name: str) -> None:
         for key in part
     }
     assert not keys - described
+
+
+def test_an_empty_batch_has_every_view_and_nothing_in_it() -> None:
+    case = Case.of(np.ones((0, 2, 3)), np.ones((2, 2, 3)))
+    (_, _), views = messages_of(case, View())
+    assert list(views) == names(case)
+    for said, arrays in views.values():
+        assert said["proof"]["text"].startswith("equals torch: all 0 output values")
+        assert all(not len(column) for name, column in arrays.items() if name.startswith("lit"))
