@@ -287,7 +287,7 @@ def _in_short(call: Call) -> str:
 def _given(call: Call) -> tuple[Any, ...]:
     """Return a plain convolution as `conv_short_answer` takes it."""
     return (
-        call.x, call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups,
+        call.x, call.weight, call.bias, call.stride, call.zeros, call.dilation, call.groups,
         call.output,
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """The same answers for a plain ``conv1d/2d/3d``: there the kernel is not flipped.
 
-A snippet often holds both, to compare them. A plain convolution is not traced; its sums are read off
-the tensors with its own index rule,
+A snippet often holds both, to compare them. The sums are read off the tensors with the index rule of a
+plain convolution,
 
     y[n, co, o]  =  sum of  x[n, g*C_in/groups + ci, o*stride - padding + k*dilation] * w[co, ci, k]
 
@@ -31,8 +31,41 @@ from convt_trace.answers.sums import (
     number,
 )
 from convt_trace.engine.arrays import as_array, wide
+from convt_trace.engine.conv import Conv
 from convt_trace.engine.layer import Ints, conv_length, ints, span
 from convt_trace.engine.text import times
+
+#: How a plain convolution is walked through.
+ORDER = (
+    "Each output cell collects its window of x, input channel by input channel and tap by tap; "
+    "the kernel is not flipped."
+)
+
+
+def conv_counts(conv: Conv) -> str:
+    """Return the shapes and the MACs of a plain convolution, and how many read padding's zeros.
+
+    >>> conv_counts(Conv.of([[[2, 1, 1, 3]]], [[[1, 1, 5]]], padding=1))
+    'x (1, 1, 4) → y (1, 1, 4) · 12 MACs, 2 of them on padded zeros'
+    """
+    geometry = conv.geometry
+    shapes = f"x {conv.x.shape} → y {geometry.output_shape[conv.unbatched :]}"
+    padded = f", {geometry.padded_macs:,} of them on padded zeros" if geometry.padded_macs else ""
+    return f"{shapes} · {geometry.macs:,} MAC{'s' * (geometry.macs != 1)}{padded}"
+
+
+def no_picture(mode: str) -> str:
+    """Return why there is no picture of a layer that pads with something other than zeros.
+
+    >>> print(no_picture("circular"))
+    There is no picture of this call: padding_mode="circular" has padded x with values of its own
+    before the convolution, and the picture shows padding with zeros only. The sums read the padded x.
+    """
+    return (
+        f'There is no picture of this call: padding_mode="{mode}" has padded x with values of its own '
+        "before the convolution, and the picture shows padding with zeros only. The sums read the "
+        "padded x."
+    )
 
 
 def conv_short_answer(

@@ -10,7 +10,13 @@ from convt_trace.answers import transposed as words
 from convt_trace.answers.advice import unbatched_warning
 from convt_trace.answers.misread import misread
 from convt_trace.answers.pasted import PastedError, read_result
-from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
+from convt_trace.answers.plain import (
+    ORDER,
+    conv_cell_answer,
+    conv_counts,
+    conv_short_answer,
+    no_picture,
+)
 from convt_trace.app import address, opened
 from convt_trace.app.copy_button import copy_button
 from convt_trace.app.markdown import code, plain
@@ -45,7 +51,8 @@ def show(call: Call, key: str) -> None:
         Tells this call's widgets from all others'.
     """
     case = call.case
-    layer = f" runs {code(case.line())}" if case is not None else ""
+    ran = case or call.conv
+    layer = f" runs {code(ran.line())}" if ran is not None else ""
     maker = f", as {plain(call.maker)}" if call.maker else ""
     st.markdown(f"Line {call.line}: {code(call.source)}{layer}{maker}")
     if case is not None:
@@ -182,18 +189,40 @@ def _cell_fields(shape: Sequence[int], unbatched: bool, key: str) -> Ints:
 
 
 def _plain(call: Call, key: str) -> None:
-    """Explain a plain convolution; the player draws transposed ones only."""
-    st.caption(_facts(call))
+    """Explain a plain convolution."""
+    conv = call.conv
+    st.caption(_facts(call) if conv is None else conv_counts(conv))
     _sample(call)
-    given = (call.x, call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups)
+    given = (call.x, call.weight, call.bias, call.stride, call.zeros, call.dilation, call.groups)
     answer = conv_short_answer(*given, output=call.output)
     _answer(answer, key)
     copy_button("Copy as Markdown", answer, key=f"copy_{key}")
-    unbatched = call.x.ndim == call.dims + 1
-    shape = (1, *call.output.shape) if unbatched else call.output.shape
+    if call.mode:
+        st.info(plain(no_picture(call.mode)))
     if call.output.size:
-        cell = _cell_fields(shape, unbatched, key)
-        st.markdown(conv_cell_answer(*given, call.output, *cell))
+        _plain_walk(call, key)
+
+
+@st.fragment
+def _plain_walk(call: Call, key: str) -> None:
+    """Draw the player and explain a cell; a click in the player runs only this again."""
+    conv = call.conv if not call.mode else None
+    unbatched = call.x.ndim == call.dims + 1
+    if conv is not None:
+        st.caption(ORDER)
+    # The fields stand below the player and say which batch item and channel it shows.
+    picture = st.container()
+    cell = _cell_fields((1, *call.output.shape) if unbatched else call.output.shape, unbatched, key)
+    if conv is not None:
+        with picture:
+            player(
+                conv,
+                view_of(conv, "gather", cell),
+                key=f"player_{key}",
+                asked=lambda asked: _ask(asked, key),
+            )
+    given = (call.x, call.weight, call.bias, call.stride, call.zeros, call.dilation, call.groups)
+    st.markdown(conv_cell_answer(*given, call.output, *cell))
 
 
 # -- "I got something else" -----------------------------------------------------------------------

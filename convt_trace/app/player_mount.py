@@ -10,8 +10,10 @@ import streamlit as st
 
 from convt_trace.app import server
 from convt_trace.engine.case import Case
+from convt_trace.engine.conv import Conv
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.view import Cell, Moment, View
+from convt_trace.player.conv_scene import conv_scene
 from convt_trace.player.scene import Opening, opened, scene
 
 # The browser caches the player's files (`convt_trace.app.server`); every rerun sends this loader and
@@ -48,7 +50,7 @@ _asking_player = _component("convt_trace_asking_player", cells=True)
 
 
 def player(
-    case: Case,
+    case: Case | Conv,
     view: View,
     opening: Opening | None = None,
     *,
@@ -60,7 +62,7 @@ def player(
 
     Parameters
     ----------
-    case : Case
+    case : Case or Conv
     view : View
         Order, batch item and channels to look at.
     opening : Opening, optional
@@ -99,9 +101,13 @@ def player(
         if asked and cell:
             asked(cell)
 
+    number = st.session_state.get(wanted, 0)
+    message = (
+        conv_scene(case, view, number) if isinstance(case, Conv) else scene(case, view, number)
+    )
     result = (_player if asked is None else _asking_player)(
         key=key,
-        data=opened(scene(case, view, st.session_state.get(wanted, 0)), opening),
+        data=opened(message, opening),
         on_window_change=remember,
         on_hide_change=tell,
         on_share_change=lambda: None,
