@@ -51,7 +51,7 @@ def show(call: Call, key: str) -> None:
         Tells this call's widgets from all others'.
     """
     case = call.case
-    ran = case or call.conv
+    ran = case if call.transposed else None if call.mode else call.conv
     layer = f" runs {code(ran.line())}" if ran is not None else ""
     maker = f", as {plain(call.maker)}" if call.maker else ""
     st.markdown(f"Line {call.line}: {code(call.source)}{layer}{maker}")

@@ -119,7 +119,7 @@ def _cost_of_conv(conv: Conv) -> Cost:
         pairs=max(pairs),
         screen=groups * (ins * places + ins * outs * taps + 2 * outs * shown) + sum(pairs),
         terms=groups * outs * layer.in_per_group * taps * shown,
-        columns=layer.in_channels * taps * prod(geometry.output_size),
+        columns=layer.in_per_group * taps * prod(geometry.output_size),  # one group at a time
         calls=(taps + 8) * (items * layer.groups + 16),
     )
 

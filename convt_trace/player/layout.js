@@ -37,11 +37,11 @@ export function lines(panel, dims, across = false) {
   return [...rows.values()].flatMap((row) => folded(row, panel, across));
 }
 
-/** The line that a 2-D block belongs to: a weight's lines are input channels, the others' are groups. */
+/** The line that a 2-D block belongs to: a weight's lines are its first axis, the others' are groups. */
 function lineOf(panel, block, across) {
   if (panel.name !== "weight") return across ? 0 : block.group;
-  const first = panel.channels.find((channel) => channel.group === block.group).in;
-  return across ? block.in - first : block.in;
+  const [first] = panel.channels.find((channel) => channel.group === block.group).index;
+  return across ? block.index[0] - first : block.index[0];
 }
 
 /** Fold a line of many blocks into several, near a square. */
