@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -22,6 +23,7 @@ from convt_trace.app.copy_button import copy_button
 from convt_trace.app.markdown import code, plain
 from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case
+from convt_trace.engine.conv import Conv
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.memory import Cache
 from convt_trace.engine.text import AXES
@@ -51,17 +53,18 @@ def show(call: Call, key: str) -> None:
         Tells this call's widgets from all others'.
     """
     case = call.case
-    ran = case if call.transposed else None if call.mode else call.conv
+    conv = call.conv
+    ran = None if call.mode else case or conv
     layer = f" runs {code(ran.line())}" if ran is not None else ""
     maker = f", as {plain(call.maker)}" if call.maker else ""
     st.markdown(f"Line {call.line}: {code(call.source)}{layer}{maker}")
     if case is not None:
         _transposed(call, case, key)
-    elif call.transposed:
+    elif conv is not None:
+        _plain(call, conv, key)
+    else:
         st.markdown(_facts(call))
         st.info("There is no picture of this call: its numbers are complex, or it has none.")
-    else:
-        _plain(call, key)
 
 
 def _facts(call: Call) -> str:
@@ -188,32 +191,28 @@ def _cell_fields(shape: Sequence[int], unbatched: bool, key: str) -> Ints:
 # -- a plain convolution --------------------------------------------------------------------------
 
 
-def _plain(call: Call, key: str) -> None:
+def _plain(call: Call, conv: Conv, key: str) -> None:
     """Explain a plain convolution."""
-    conv = call.conv
-    st.caption(_facts(call) if conv is None else conv_counts(conv))
+    st.caption(conv_counts(conv))
     _sample(call)
-    given = (call.x, call.weight, call.bias, call.stride, call.zeros, call.dilation, call.groups)
-    answer = conv_short_answer(*given, output=call.output)
+    answer = conv_short_answer(*_given(call))
     _answer(answer, key)
     copy_button("Copy as Markdown", answer, key=f"copy_{key}")
     if call.mode:
         st.info(plain(no_picture(call.mode)))
     if call.output.size:
-        _plain_walk(call, key)
+        _plain_walk(call, conv, key)
 
 
 @st.fragment
-def _plain_walk(call: Call, key: str) -> None:
+def _plain_walk(call: Call, conv: Conv, key: str) -> None:
     """Draw the player and explain a cell; a click in the player runs only this again."""
-    conv = call.conv if not call.mode else None
-    unbatched = call.x.ndim == call.dims + 1
-    if conv is not None:
+    if not call.mode:
         st.caption(ORDER)
     # The fields stand below the player and say which batch item and channel it shows.
     picture = st.container()
-    cell = _cell_fields((1, *call.output.shape) if unbatched else call.output.shape, unbatched, key)
-    if conv is not None:
+    cell = _cell_fields(conv.geometry.output_shape, conv.unbatched, key)
+    if not call.mode:
         with picture:
             player(
                 conv,
@@ -221,8 +220,15 @@ def _plain_walk(call: Call, key: str) -> None:
                 key=f"player_{key}",
                 asked=lambda asked: _ask(asked, key),
             )
-    given = (call.x, call.weight, call.bias, call.stride, call.zeros, call.dilation, call.groups)
-    st.markdown(conv_cell_answer(*given, call.output, *cell))
+    st.markdown(conv_cell_answer(*_given(call), *cell))
+
+
+def _given(call: Call) -> tuple[Any, ...]:
+    """Return a plain convolution as its words take it."""
+    return (
+        call.x, call.weight, call.bias, call.stride, call.zeros, call.dilation, call.groups,
+        call.output,
+    )  # fmt: skip
 
 
 # -- "I got something else" -----------------------------------------------------------------------

@@ -75,15 +75,15 @@ class Conv:
             f"expected a weight of 3 to 5 dimensions, but got weight of size {[*weight.shape]}",
             "A weight is (C_out, C_in/groups, *K) with 1, 2 or 3 kernel sizes.",
         )
-        groups = whole(groups, "groups", dims)
+        groups = whole(groups, "groups", dims, "conv")
         padding = 0 if isinstance(padding, str) and padding == "valid" else padding
         layer = ConvLayer(
             weight.shape[1] * groups,
             weight.shape[0],
             weight.shape[2:],
-            ints(stride, dims, "stride"),
-            padding if isinstance(padding, str) else ints(padding, dims, "padding"),
-            ints(dilation, dims, "dilation"),
+            ints(stride, dims, "stride", "conv"),
+            padding if isinstance(padding, str) else ints(padding, dims, "padding", "conv"),
+            ints(dilation, dims, "dilation", "conv"),
             groups,
         )
         if bias is not None:

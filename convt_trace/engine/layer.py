@@ -84,7 +84,9 @@ def conv_length(length: int, taps: int, stride: int, padding: int, dilation: int
     return (length + padding - span(taps, dilation)) // stride + 1
 
 
-def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
+def ints(
+    value: int | Iterable[int], dims: int, name: str, function: str = "conv_transpose"
+) -> Ints:
     """Return ``value`` as one whole number per spatial dimension, as torch reads it.
 
     Parameters
@@ -95,6 +97,8 @@ def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
         Spatial dimensions.
     name : str
         The parameter's name, for the error.
+    function : str
+        The function's, without its dimensions.
 
     Examples
     --------
@@ -110,7 +114,7 @@ def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
     for number in given:
         if not _is_whole(number):
             raise TypeError(
-                f"conv_transpose{dims}d(): argument '{name}' must be tuple of ints, "
+                f"{function}{dims}d(): argument '{name}' must be tuple of ints, "
                 f"not {type(number).__name__}. Give one whole number, or one for each of the "
                 f"{dims} spatial dimensions."
             )
@@ -124,7 +128,7 @@ def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
     return numbers * dims if len(numbers) == 1 else numbers
 
 
-def whole(value: int, name: str, dims: int) -> int:
+def whole(value: int, name: str, dims: int, function: str = "conv_transpose") -> int:
     """Return ``value`` as one whole number, as torch reads ``groups``.
 
     >>> whole(2, "groups", 1)
@@ -132,7 +136,7 @@ def whole(value: int, name: str, dims: int) -> int:
     """
     if not _is_whole(value):
         raise TypeError(
-            f"conv_transpose{dims}d(): argument '{name}' must be int, "
+            f"{function}{dims}d(): argument '{name}' must be int, "
             f"not {type(value).__name__}. Give one whole number."
         )
     return operator.index(value)

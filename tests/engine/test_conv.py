@@ -268,6 +268,13 @@ def test_tensors_of_different_dtypes_are_refused():
         Conv.of(torch.ones(1, 1, 3), torch.ones(1, 1, 2), torch.ones(1).double())
 
 
+def test_an_argument_that_is_no_number_is_named_as_in_torch():
+    x, weight = torch.ones(1, 1, 3), torch.ones(1, 1, 2)
+    for name in ("stride", "dilation", "groups"):
+        with pytest.raises(TypeError, match=rf"conv1d\(\): argument '{name}' must be"):
+            Conv.of(x, weight, **{name: 1.5})
+
+
 def test_a_plain_convolution_knows_one_order():
     conv = Conv.of(torch.ones(1, 1, 3), torch.ones(1, 1, 2))
     with pytest.raises(ValueError, match="gathers"):
