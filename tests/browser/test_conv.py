@@ -89,14 +89,14 @@ def test_the_keyboard_and_the_units_are_those_of_any_player(page: Page) -> None:
 def test_a_click_on_an_output_cell_shows_its_whole_sum(page: Page) -> None:
     open_at(page)
     explain(page, SOURCE)
-    expect(page.get_by_text("x[0,0,0] * w[0,0,1] = 2 * 1 = 2")).to_be_visible()
+    expect(page.get_by_text("x[0,0,0] * w[0,0,1] = 2 * 1 = 2").last).to_be_visible()
     click(page, "output", 2)
     # Both the player and the words below it tell the sum.
     expect(page.locator(".ct-detail")).to_contain_text("x[0,0,3]*w[0,0,0] + x[0,0,4]*w[0,0,1]")
     expect(page.locator(".ct-detail")).to_contain_text("+ 0*w[0,0,2]")
     expect(page.locator(".ct-detail")).to_contain_text("agrees")
     expect(page.get_by_label("L", exact=True)).to_have_value("2")
-    expect(page.get_by_text("x[0,0,3] * w[0,0,0] = 3 * 1 = 3")).to_be_visible()
+    expect(page.get_by_text("x[0,0,3] * w[0,0,0] = 3 * 1 = 3").last).to_be_visible()
     click(page, "weight", 0)
     expect(page.locator(".ct-detail")).to_contain_text(
         "w[0,0,0] = 1 joins input channel 0 to output channel 0, in group 0"
