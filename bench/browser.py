@@ -25,6 +25,8 @@ from live_app import ROOT, App, chromium, running
 ONE = {"dims": "2d", "groups": "1", "in_channels": "1", "out_channels": "1", "weight": "integers:2"}
 SMALL = {**ONE, "size": "5", "kernel": "4", "stride": "2", "output_padding": "1", "padding": "0"}
 LARGE = {**ONE, "size": "16", "stride": "2", "padding": "0", "x": "integers:1"}
+#: What is open beside the picture in the dearest measurement.
+VIEWS = "collect,groups,matrix,gradient"
 #: Served as the app is, by `st.App`.
 BLANK = """import streamlit as st
 
@@ -123,6 +125,12 @@ def player(browser: Browser, app: App) -> None:
             middle, late = page.evaluate(script)
             what = f"{name} to painted frame, 16x16 -> 33x33, p50 / p95"
             row(what, f"{middle:.0f} / {late:.0f} ms", "limit 50 ms at p95, aim 33 ms")
+    with fresh(browser, app.url + address({**LARGE, "views": VIEWS})) as page:
+        plotted(page)
+        page.wait_for_function("document.querySelectorAll('section[data-view]').length === 4")
+        middle, late = page.evaluate(PRESS)
+        what = "the same with four linked views, p50 / p95"
+        row(what, f"{middle:.0f} / {late:.0f} ms", "limit 50 ms at p95, aim 33 ms")
     for name, query in (("the question", {}), ("5x5 -> 13x13", SMALL)):
         with fresh(browser, app.url + address(query)) as page:
             plotted(page)

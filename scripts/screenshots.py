@@ -44,6 +44,25 @@ PICTURES = (
     ),
     Picture("phone", "", 44, {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}),
 )
+STRIDED = (
+    "?dims=2d&groups=2&in_channels=2&out_channels=2&size=4&stride=2&padding=1"
+    "&x=integers:1&weight=integers:2"
+)
+VOLUME = (
+    "?dims=3d&groups=1&in_channels=1&out_channels=1&size=3&kernel=2&stride=2&padding=0"
+    "&x=integers:1&weight=integers:2"
+)
+HIGH = {"viewport": {"width": 1280, "height": 2600}, "color_scheme": "light"}
+#: Linked views, each a picture of its own section: of the question, in 2-D and the dark, in 3-D, on a phone.
+VIEWS = (
+    *(
+        Picture(f"view-{name}", f"?views={name}", 44, HIGH)
+        for name in ("collect", "groups", "matrix", "gradient", "beside", "back", "time")
+    ),
+    Picture("view-2d", f"{STRIDED}&views=matrix", 45, {**HIGH, "color_scheme": "dark"}),
+    Picture("view-3d", f"{VOLUME}&views=collect", 45, HIGH),
+    Picture("view-phone", "?views=beside", 44, {"viewport": {"width": 390, "height": 2600}}),
+)
 #: The player alone, with the question.
 FILM = Picture(
     "steps", "?embed=true", 0, {"viewport": {"width": 960, "height": 860}, "color_scheme": "light"}
@@ -107,6 +126,13 @@ def main() -> None:
             with opened(browser, picture, app.url) as page:
                 page.screenshot(path=IMAGES / f"{picture.name}.png")
                 print(f"docs/images/{picture.name}.png")
+        for picture in VIEWS:
+            with opened(browser, picture, app.url) as page:
+                section = page.locator("section[data-view]")
+                expect(section.locator(".ct-equation")).to_contain_text("=")
+                shot = Image.open(io.BytesIO(section.screenshot())).convert("RGB")
+                shot.save(IMAGES / f"{picture.name}.webp", lossless=True, method=6)
+                print(f"docs/images/{picture.name}.webp")
         with opened(browser, FILM, app.url) as page:
             save_film(IMAGES / f"{FILM.name}.webp", list(frames(page)))
             print(f"docs/images/{FILM.name}.webp")

@@ -15,12 +15,13 @@ from unittest.mock import patch
 
 import numpy as np
 
-from convt_trace import Case
+from convt_trace import Case, views
 from convt_trace.engine.conv import Conv
 from convt_trace.engine.view import View, picked_trace
 from convt_trace.links.settings import PRESETS
 from convt_trace.player import conv_scene as conv_scenes
 from convt_trace.player import scene as scenes
+from convt_trace.player.linked import with_views
 from convt_trace.player.scene import messages, read_message, scene
 
 ORDERS = ("scatter", "gather")
@@ -125,8 +126,38 @@ def finished(case: Case, view: View) -> list[float]:
     return (output if case.unbatched else output[view.n]).reshape(-1).tolist()
 
 
+def lit_names(case: Case, view: View) -> dict[str, list[dict[str, Any]]]:
+    """What each view says of every MAC of a whole window: its equation, and the names of the cells."""
+    macs = list(picked_trace(case, view)[:])
+    said = {}
+    for name in views.names(case):
+        seen = views.view(case, name)
+        tensors = {tensor.name: tensor for tensor in seen.tensors}
+        said[name] = [
+            {
+                "kept": mac.kept,
+                "equation": seen.equation_of(mac),
+                "names": {
+                    at: tensors[at].cell(index)
+                    for at, index in seen.cells_of(mac).items()
+                    if not tensors[at].joins or not case.unbatched
+                },
+            }
+            for mac in macs
+        ]
+    return said
+
+
 def main(folder: Path) -> None:
     files: list[dict[str, Any]] = []
+
+    def write_linked(case: Case, view: View) -> None:
+        file = f"{len(files)}.scene"
+        message = with_views(scene(case, view), case, view, list(views.VIEWS))
+        (folder / file).write_bytes(message)
+        about = f"{case.line()} on {case.x.shape}, {view.order}"
+        entry = {"file": file, "kind": "linked", "about": about, "views": lit_names(case, view)}
+        files.append({**entry, "names": [], "output": None})
 
     def write(kind: str, case: Case, view: View, number: int = 0) -> int:
         message = scene(case, view, number)
@@ -173,6 +204,11 @@ def main(folder: Path) -> None:
     for name, preset in PRESETS.items():
         for order in ORDERS:
             write("preset" if name == "dcgan" else "whole", preset.settings.case(), View(order))
+    for dims in (1, 2, 3):
+        for _ in range(2):
+            case = random_case(random, dims)
+            for order in ORDERS:
+                write_linked(case, View(order, n=0 if case.unbatched else 1))
     # Windows that end by their number of rows, and where the screen ends.
     for long in (many_rows(random), long_axis(random)):
         with (

@@ -26,9 +26,9 @@ class PlayerPage:
         page.goto(address)
         self.status = page.get_by_role("status").and_(page.locator(".ct-sentence"))
         self.slider = page.get_by_role("slider", name="Step", exact=True)
-        self.stage = page.locator(".ct-stage")
+        self.stage = page.locator(".ct-player > .ct-stage")
         self.detail = page.locator(".ct-detail")
-        self.note = page.locator(".ct-note")
+        self.note = page.locator(".ct-player > .ct-note")
         self.settled(FIRST)
 
     def _listen(self, socket: WebSocket) -> None:
@@ -65,7 +65,7 @@ class PlayerPage:
         expect(self.slider).to_have_value(str(step))
 
     def panel(self, name: str) -> Locator:
-        return self.page.get_by_role("figure", name=re.compile(f"^{name}"))
+        return self.stage.get_by_role("figure", name=re.compile(f"^{name}"))
 
     def cell(self, panel: str, cell: int) -> Locator:
         return self.panel(panel).locator(f'[data-cell="{cell}"]')
@@ -96,6 +96,25 @@ class PlayerPage:
         """How many cells a layer outlines: "now", "lit", "reach" or "mark"."""
         path = self.panel(panel).locator(f".ct-{layer}").get_attribute("d") or ""
         return path.count("M")
+
+    # -- linked views -----------------------------------------------------------------------------
+
+    def chip(self, name: str) -> Locator:
+        return self.page.locator(f'.ct-chips [data-view="{name}"]')
+
+    def view(self, name: str) -> Locator:
+        return self.page.locator(f'section[data-view="{name}"]')
+
+    def open_view(self, name: str) -> Locator:
+        self.chip(name).click()
+        expect(self.view(name)).to_be_visible(timeout=15_000)
+        self.settled()
+        return self.view(name)
+
+    def lit_in(self, name: str, tensor: str, layer: str = "now") -> str:
+        """The outlines in a tensor of a view."""
+        figure = self.view(name).locator(f'figure[data-panel="{tensor}"]')
+        return figure.locator(f".ct-{layer}").get_attribute("d") or ""
 
     def has_outlined(self, panel: str, layer: str, count: int) -> None:
         path = self.panel(panel).locator(f".ct-{layer}")

@@ -14,7 +14,7 @@ from math import isfinite
 from typing import Any, Protocol
 
 from convt_trace.engine.layer import DEFAULTS, MODULE, Ints
-from convt_trace.engine.text import shortest
+from convt_trace.engine.text import count, shortest
 
 _DEFAULTS: Mapping[str, Any] = {**DEFAULTS, "padding_mode": "zeros"}
 
@@ -249,15 +249,6 @@ def text(value: Any, name: str = "") -> str:
     """Return a value as Python: one number for equal ones, but for an output_size, which is a list."""
     value = value if name == "output_size" else shortest(value)
     return json.dumps(value) if isinstance(value, str) else str(value)
-
-
-def count(number: int, noun: str) -> str:
-    """Return a count with its noun.
-
-    >>> count(1, "channel"), count(2, "channel")
-    ('1 channel', '2 channels')
-    """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def listed(value: Any) -> tuple[Any, ...]:

@@ -19,14 +19,13 @@ from convt_trace.answers.refusal import (
     Attempted,
     Explanation,
     Refusal,
-    count,
     listed,
     text,
     use,
     whole,
 )
 from convt_trace.engine.layer import FUNCTION, MODULE, Ints, output_length, span
-from convt_trace.engine.text import axes, by
+from convt_trace.engine.text import axes, by, count
 
 _MODES = ("zeros", "reflect", "replicate", "circular")
 

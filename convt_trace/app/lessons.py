@@ -35,6 +35,8 @@ class Step:
         Where the picture opens.
     hidden : int
         From which step on the output is hidden.
+    views : tuple of str
+        The linked views beside the picture.
     claims : mapping of str to tuple of int
         Output values that the text states: the number as written, and the index of such a cell.
     """
@@ -48,6 +50,7 @@ class Step:
     order: str = "scatter"
     step: int = 0
     hidden: int = 0
+    views: tuple[str, ...] = ()
     claims: Mapping[str, Ints] = field(default_factory=dict)
 
     def linked(self) -> Linked:
@@ -59,6 +62,7 @@ class Step:
             step=self.step,
             selected=Cell("output", self.cell),
             hidden=self.hidden,
+            views=self.views,
         )
 
 
@@ -139,6 +143,7 @@ LESSON: tuple[Step, ...] = (
         (0, 2, 0),
         5,
         QUESTION,
+        views=("groups",),
     ),
     Step(
         "The kernel is flipped",
@@ -150,6 +155,7 @@ LESSON: tuple[Step, ...] = (
         5,
         _one(4, 3, _line(2, 1, 1, 3), _line(1, 1, 5)),
         order="gather",
+        views=("collect",),
     ),
     Step(
         "It is the gradient of a convolution",
@@ -160,6 +166,7 @@ LESSON: tuple[Step, ...] = (
         (0, 0, 2),
         5,
         _one(4, 3, _line(1, 0, 2, 1), _line(1, 1, 5)),
+        views=("gradient",),
     ),
     Step(
         "Checkerboards",

@@ -93,7 +93,12 @@ def opening(case: Case, view: View, share: bool) -> Opening:
     now = (case.digest, view.order)
     if state.opened_on not in (None, now):
         hidden = 0 if state.opening.hidden == 0 else None
-        state.opening = Opening(hidden=hidden, look=state.opening.look, key=state.opening.key)
+        state.opening = Opening(
+            hidden=hidden,
+            views=state.opening.views,
+            look=state.opening.look,
+            key=state.opening.key,
+        )
     state.opened_on = now
     return replace(state.opening, share=share)
 
@@ -106,7 +111,7 @@ def is_presented() -> bool:
 def query(what: Case | Settings, view: View) -> str:
     """Return the query of what is open; an empty one for the question, or for too large a case."""
     now: Opening = st.session_state.opening
-    at_start = (now.step, now.selected, now.hidden, now.look) == (0, None, None, "full")
+    at_start = replace(now, key="") == Opening()
     question = isinstance(what, Settings) and written(what) == written(QUESTION)
     if question and at_start and view == View():
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from convt_trace.engine.conv import Conv
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.view import Cell, Moment, View
 from convt_trace.player.conv_scene import conv_scene
+from convt_trace.player.linked import with_views
 from convt_trace.player.scene import Opening, opened, scene
 
 # The browser caches the player's files (`convt_trace.app.server`); every rerun sends this loader and
@@ -80,16 +82,23 @@ def player(
         What is on screen, in the run after Share is pressed; else None.
     """
     opening = opening or Opening()
-    wanted, opened_as = f"{key}_window", f"{key}_opened"
+    wanted, beside, opened_as = f"{key}_window", f"{key}_views", f"{key}_opened"
     if st.session_state.get(opened_as) != opening.key:
         st.session_state[opened_as] = opening.key
         st.session_state[wanted] = max(opening.step - 1, 0)
+        st.session_state[beside] = opening.views
 
     # The session holds these functions, and what they name: a number, rather than the case.
     dims = case.dims
 
     def remember() -> None:
         st.session_state[wanted] = _whole(st.session_state[key].get("window")) or 0
+
+    def open_views() -> None:
+        said = st.session_state[key].get("views")
+        if isinstance(said, dict):
+            st.session_state[beside] = _names(said.get("open"))
+            st.session_state[wanted] = _whole(said.get("mac")) or 0
 
     def tell() -> None:
         said = st.session_state[key].get("hide")
@@ -102,13 +111,16 @@ def player(
             asked(cell)
 
     number = st.session_state.get(wanted, 0)
-    message = (
-        conv_scene(case, view, number) if isinstance(case, Conv) else scene(case, view, number)
-    )
+    if isinstance(case, Conv):
+        message = conv_scene(case, view, number)
+    else:
+        views = st.session_state.get(beside, ())
+        message = with_views(scene(case, view, number), case, view, views)
     result = (_player if asked is None else _asking_player)(
         key=key,
         data=opened(message, opening),
         on_window_change=remember,
+        on_views_change=open_views,
         on_hide_change=tell,
         on_share_change=lambda: None,
         on_cell_change=tell_cell,
@@ -125,7 +137,14 @@ def _shared(said: Any) -> Moment | None:
         unit=str(said.get("unit"))[:20],
         selected=Cell.read(str(said.get("cell"))[:100]),
         hidden=_whole(said.get("hide")),
+        views=_names(said.get("views")),
     )
+
+
+def _names(said: Any) -> tuple[str, ...]:
+    """Return names of views; those that there are not are passed over where they are looked up."""
+    words = said if isinstance(said, list) else []
+    return tuple(word for word in words[:16] if re.fullmatch("[a-z]{1,16}", str(word)))
 
 
 def _output_cell(said: Any, dims: int) -> Ints | None:

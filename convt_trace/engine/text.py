@@ -43,3 +43,12 @@ def times(name: str, factor: int) -> str:
     ('i*2', 'i')
     """
     return name if factor == 1 else f"{name}*{factor}"
+
+
+def count(number: int, thing: str) -> str:
+    """Return how many there are of a thing.
+
+    >>> count(1, "output"), count(2, "output")
+    ('1 output', '2 outputs')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"

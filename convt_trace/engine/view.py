@@ -68,12 +68,15 @@ class Moment:
     selected : Cell or None
     hidden : int or None
         The output is hidden from this step on, to be predicted; 0 hides all of it.
+    views : tuple of str
+        The linked views that are open beside the picture, by name.
     """
 
     step: int = 0
     unit: str = "MAC"
     selected: Cell | None = None
     hidden: int | None = None
+    views: tuple[str, ...] = ()
 
     @classmethod
     def at(cls, moment: Moment, **around: Any) -> Self:
@@ -90,6 +93,8 @@ class Moment:
         selected: Sequence[Any] | None = changes.get("selected")
         if selected is not None:
             changes = {**changes, "selected": Cell(selected[0], tuple(selected[1]))}
+        if "views" in changes:
+            changes = {**changes, "views": tuple(changes["views"])}
         return replace(moment or cls(), **changes)
 
 

@@ -48,7 +48,7 @@ VERSION = 1
 LONGEST = 15_000
 #: Every parameter, in the order in which a link has them; the last checks the others.
 NAMES = (
-    *("v", "page", "order", "show", "step", "unit", "cell", "hide"),
+    *("v", "page", "order", "show", "step", "unit", "cell", "hide", "views"),
     *("dims", "batch", "in_channels", "out_channels", "groups", "size", "kernel", "stride"),
     *("padding", "output_padding", "dilation", "dtype", "bias", "x", "weight", "offset", "sum"),
 )
@@ -122,7 +122,7 @@ def to_link(
     page : str
         The page to open.
     **at
-        ``step``, ``unit``, ``selected`` or ``hidden``, instead of the moment's.
+        ``step``, ``unit``, ``selected``, ``hidden`` or ``views``, instead of the moment's.
 
     Raises
     ------
@@ -149,6 +149,7 @@ def to_link(
         "unit": moment.unit.replace(" ", "-"),
         "cell": str(moment.selected or "no"),
         "hide": "no" if moment.hidden is None else str(moment.hidden),
+        **({"views": ",".join(moment.views)} if moment.views else {}),
     }
     parts = _of_settings(case) if isinstance(case, Settings) else _of_case(case)
     link = "&".join(f"{name}={value}" for name, value in {**state, **parts}.items())
@@ -483,6 +484,7 @@ def _read(reader: _Reader) -> Linked:
     selected = _selected(reader)
     page = reader.text("page", "[a-z0-9-]{1,32}", "playground", "a page's name")
     hidden = reader.no_or_whole("hide", _MOST_STEP, None)
+    views = _views(reader)
     case, settings = _Layer(reader).read()
     reader.check_sum()
     return Linked(
@@ -495,6 +497,7 @@ def _read(reader: _Reader) -> Linked:
         unit=unit,
         selected=selected,
         hidden=hidden,
+        views=views,
     )
 
 
@@ -507,6 +510,14 @@ def _view(reader: _Reader, order: str) -> View:
         reader.miss("show", "a batch item and the channels to show", "0")
         return View(order)
     return View(order, int(item), *picks)
+
+
+def _views(reader: _Reader) -> tuple[str, ...]:
+    """Read which linked views are open; a link that does not say so has none."""
+    if "views" not in reader.parts:
+        return ()
+    said = reader.text("views", "[a-z]{1,16}(,[a-z]{1,16}){0,15}", "", "the names of views")
+    return tuple(said.split(",")) if said else ()
 
 
 def _selected(reader: _Reader) -> Cell | None:

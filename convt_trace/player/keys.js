@@ -19,6 +19,7 @@ const HINTS = [
 const MORE_HINTS = [
   ["U", "unit"],
   ["H", "hide"],
+  ["V", "view"],
 ];
 
 const ROLES = [

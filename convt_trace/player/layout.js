@@ -20,7 +20,8 @@ function shown(track, showCrop) {
  * Group a panel's blocks into lines: an array of lines, each an array of {channel, depth}.
  * In 2-D a group is a line of its own, or the groups stand side by side (`across`).
  */
-export function lines(panel, dims, across = false) {
+export function lines(panel, across = false) {
+  const { dims } = panel;
   const blocks = panel.channels.map((channel, at) => ({ ...channel, at }));
   if (dims === 1) return blocks.map((block) => [{ channel: block.at, depth: 0 }]);
   if (dims === 3) {
@@ -37,16 +38,21 @@ export function lines(panel, dims, across = false) {
   return [...rows.values()].flatMap((row) => folded(row, panel, across));
 }
 
-/** The line that a 2-D block belongs to: a weight's lines are its first axis, the others' are groups. */
+/**
+ * The line that a 2-D block belongs to: a weight's lines are the channels that come first in its index,
+ * the others' are groups.
+ */
 function lineOf(panel, block, across) {
-  if (panel.name !== "weight") return across ? 0 : block.group;
-  const [first] = panel.channels.find((channel) => channel.group === block.group).index;
-  return across ? block.index[0] - first : block.index[0];
+  if (!panel.isWeight) return across ? 0 : block.group;
+  const line = ({ index }) => String(index.slice(0, -1));
+  if (!across) return line(block);
+  const own = panel.channels.filter((channel) => channel.group === block.group);
+  return [...new Set(own.map(line))].indexOf(line(block));
 }
 
 /** Fold a line of many blocks into several, near a square. */
 function folded(row, panel, across) {
-  if (panel.name === "weight" || across || row.length < 3) return [row];
+  if (panel.isWeight || across || row.length < 3) return [row];
   const most = Math.ceil(Math.sqrt(row.length));
   return Array.from({ length: Math.ceil(row.length / most) }, (_, at) =>
     row.slice(at * most, (at + 1) * most),
@@ -54,7 +60,8 @@ function folded(row, panel, across) {
 }
 
 /** Lay one panel out with a given cell size: a sheet of rows x columns, gaps included. */
-export function sheet(panel, dims, cell, showCrop, across = false) {
+export function sheet(panel, cell, showCrop, across = false) {
+  const { dims } = panel;
   const depths = shown(panel.tracks[0], showCrop);
   const rows = shown(panel.tracks[1], showCrop);
   const columns = shown(panel.tracks[2], showCrop);
@@ -64,7 +71,7 @@ export function sheet(panel, dims, cell, showCrop, across = false) {
   let top = 0;
   let width = 0;
   let group = null;
-  for (const line of lines(panel, dims, across)) {
+  for (const line of lines(panel, across)) {
     const first = panel.channels[line[0].channel];
     if (top > 0 && (dims > 1 || first.group !== group)) top += dims === 1 ? 1 : gap;
     group = first.group;
@@ -131,18 +138,33 @@ function flow(sheets, width, caption) {
 }
 
 /** Lay all panels out in a box: the arrangement with the largest cells. */
-export function fit(panels, dims, box, showCrop) {
+export function fit(panels, box, showCrop) {
   const grouped = panels[0].channels.some(
     (channel) => channel.group !== panels[0].channels[0].group,
   );
-  const ways = dims === 2 && grouped ? [false, true] : [false];
+  const ways = panels[0].dims === 2 && grouped ? [false, true] : [false];
   const [best] = ways
     .map((across) =>
-      arranged((cell) => panels.map((panel) => sheet(panel, dims, cell, showCrop, across)), box),
+      arranged((cell) => panels.map((panel) => sheet(panel, cell, showCrop, across)), box),
     )
     .sort((a, b) => b.size - a.size);
   if (best.size >= READABLE) return best.sheets;
   return best.sheets.map((_, at) => grown(best, at, box));
+}
+
+/** Lay panels of one line each out below each other, with the same cells below the same cells. */
+export function stack(panels, box, showCrop) {
+  const lay = (cell) => panels.map((panel) => sheet(panel, cell, showCrop));
+  let size = LARGEST;
+  const wide = (sheets) => sheets.some((laid) => laid.width > box.width);
+  while (size > SMALLEST && wide(lay(size))) size -= 1;
+  const sheets = lay(size);
+  const left = Math.max(...sheets.map((laid) => laid.margin.left));
+  return sheets.map((laid) => ({
+    ...laid,
+    margin: { ...laid.margin, left },
+    width: laid.width + Math.ceil(left - laid.margin.left),
+  }));
 }
 
 /** One arrangement at its best size: in one row if numbers can be read so, else where cells are largest. */

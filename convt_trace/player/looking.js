@@ -68,11 +68,12 @@ export class Looking {
   // -- lighting up ----------------------------------------------------------------------------
 
   light() {
-    const { picture, root } = this.player;
+    const { picture, root, views } = this.player;
     const target = this.pinned ?? this.hovered;
     for (const sheet of picture.sheets) sheet.layers.lit.setAttribute("d", "");
     this.#outlineAsked();
     root.classList.toggle("ct-pinned", this.pinned !== null);
+    views.light(target ? this.#rowsOf(this.#asOutput(target)) : []);
     if (!target) {
       const hint = HINTS[matchMedia("(hover: none)").matches ? "tap" : "point"];
       this.detail.replaceChildren(make("p", { class: "ct-hint" }, hint));
@@ -82,6 +83,24 @@ export class Looking {
     if (panel === "output") this.#lightOutput(cell);
     else if (panel === "input") this.#lightInput(cell);
     else this.#lightWeight(cell);
+  }
+
+  /** The rows of the window that a cell takes part in; a hidden one tells none. */
+  #rowsOf({ panel, cell }) {
+    if (panel === "output" && this.player.predict.hides(cell)) return [];
+    const column = this.scene.columns[{ input: "x", weight: "w", output: "y" }[panel]];
+    const rows = [];
+    column.forEach((at, row) => at === cell && rows.push(row));
+    return rows;
+  }
+
+  /** Light what some rows read and write: those of a cell of a linked view. */
+  lightRows(rows) {
+    const { x, w, y } = this.scene.columns;
+    const cells = (column) => rows.map((row) => column[row]);
+    this.#lit("input", cells(x));
+    this.#lit("weight", cells(w));
+    this.#lit("output", cells(y));
   }
 
   /** Outline the cell to be predicted, and what its hints name. */

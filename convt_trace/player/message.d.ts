@@ -5,11 +5,13 @@ export interface Track {
   kind?: ("real" | "zero" | "pad")[];
   crop?: boolean[];
   extra?: boolean[];
+  group?: number[]; // of an axis of channels
 }
 
 /** A block of a panel; a weight's has `in` and `out`, the others' have `channel`, outputs' a `bias`. */
 export interface Channel {
   index: number[];
+  label?: string; // how the names of its cells begin; of a scene's panels the letter tells it
   group: number;
   channel?: number;
   in?: number;
@@ -18,7 +20,7 @@ export interface Channel {
 }
 
 export interface PanelSpec {
-  name: "input" | "weight" | "output" | "torch";
+  name: string; // of a scene: "input", "weight", "output", "torch"
   title: string;
   shape: string;
   channels: Channel[];
@@ -33,6 +35,7 @@ export interface Opening {
   hide: number | null;
   look: "full" | "presenter";
   share: boolean;
+  views: string[];
   key: string;
 }
 
@@ -54,5 +57,33 @@ export interface Header {
   all_terms: boolean;
   verdict: { kind: string; text: string };
   dtype: string;
+  views?: [name: string, title: string][];
+  parts?: number[];
   opening?: Opening;
+}
+
+/** A tensor of a linked view; one that `joins` two tensors of the scene has a title and no more. */
+export interface LinkedSpec extends Partial<PanelSpec> {
+  name: string;
+  title: string;
+  shape: string;
+  line: string;
+  missing?: string;
+  dims?: number;
+  tells?: boolean;
+  letter?: string;
+  joins?: ("input" | "output")[];
+}
+
+export interface LinkedHeader {
+  case: string;
+  view: string;
+  title: string;
+  sentence: string;
+  equation: string;
+  code: string;
+  proof: { kind: string; text: string };
+  notes: string[];
+  arrows: string[];
+  panels: LinkedSpec[];
 }

@@ -19,7 +19,9 @@ from convt_trace.answers import transposed as words
 from convt_trace.engine.case import Case
 from convt_trace.engine.trace import Trace
 from convt_trace.engine.view import Moment, View, picked_trace
+from convt_trace.player.linked import with_views
 from convt_trace.player.scene import Opening, build, opened, read_message
+from convt_trace.views import VIEWS
 
 #: Bytes of a page, and of the windows in one that a notebook stores.
 LARGEST = 6_000_000
@@ -117,7 +119,7 @@ def to_html(
     moment : Moment, optional
         Where the page opens; the beginning by default.
     **at
-        ``unit``, ``selected`` or ``hidden``, instead of the moment's.
+        ``unit``, ``selected``, ``hidden`` or ``views``, instead of the moment's.
 
     Raises
     ------
@@ -262,7 +264,19 @@ def _windows(case: Case, view: View, step: int, total: int, room: int) -> list[_
     for window in _walk(case, view, total):
         if not add(window):
             break
+    for window in list(held.values()):  # the step's first
+        with_all = _with_views(case, view, window)
+        room -= len(with_all.text) - len(window.text)
+        if room < 0:
+            break
+        held[window.start] = with_all
     return _in_order(held)
+
+
+def _with_views(case: Case, view: View, window: _Window) -> _Window:
+    """Return a window with every linked view of its MACs."""
+    message = with_views(window.message, case, view, list(VIEWS))
+    return replace(window, message=message, text=_packed(message))
 
 
 def _in_order(held: dict[int, _Window]) -> list[_Window]:

@@ -16,13 +16,15 @@ export class Panel {
     this.dims = dims;
     const letter = { input: "x", weight: "w" }[spec.name] ?? "y";
     this.channels = spec.channels.map((channel) => ({
-      ...channel,
       label: `${letter}[${channel.index}`,
+      ...channel,
     }));
+    this.isWeight = spec.channels.some((channel) => "in" in channel);
     this.tracks = spec.tracks.map((track) => ({
       kind: [],
       crop: [],
       extra: [],
+      group: [],
       ...track,
       length: track.label.length,
     }));
@@ -97,7 +99,8 @@ export class Panel {
   cellName(cell) {
     if (this.kind(cell) !== "real")
       return this.kind(cell) === "pad" ? "a padded zero" : "a stuffed zero";
-    const channel = this.channels[this.place(cell)[0]];
-    return `${channel.label},${this.index(cell).slice(channel.index.length)}]`;
+    const { label, index } = this.channels[this.place(cell)[0]];
+    const rest = this.index(cell).slice(index.length);
+    return `${label}${label.endsWith("[") ? "" : ","}${rest}]`;
   }
 }

@@ -132,7 +132,7 @@ export class Picture {
     const room = this.isLarge ? window.innerHeight - 320 : Math.min(620, window.innerHeight - 330);
     const height = narrow ? 620 * zoom : Math.max(300, room);
     const box = { width: (this.laidWidth - 2) / zoom, height: height / zoom };
-    return fit(this.scene.tensors, this.scene.dims, box, this.showCrop);
+    return fit(this.scene.tensors, box, this.showCrop);
   }
 
   /** The picture as large as it can be with cells that are seen from afar. */

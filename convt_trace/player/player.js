@@ -10,6 +10,7 @@ import { Predict } from "./predict.js";
 import { Filling } from "./filling.js";
 import { decode, holds } from "./scene.js";
 import { Transport } from "./transport.js";
+import { Views } from "./views.js";
 
 const FETCH_AHEAD = 0.6; // of a window; the next one is asked for beyond it
 /** What may be hidden. */
@@ -57,7 +58,11 @@ export class Player {
       options,
     );
     this.looking = new Looking(this, (cell) => options.cells && this.report("cell", cell));
-    this.picture = new Picture(this, () => this.looking.light());
+    this.picture = new Picture(this, () => {
+      this.views.lay();
+      this.looking.light();
+    });
+    this.views = new Views(this, () => this.#askViews());
     this.#build(parent);
     this.styled = loadStyle(parent, options.style);
     this.onKey = (event) => this.#key(event);
@@ -74,7 +79,7 @@ export class Player {
   }
 
   #build(parent) {
-    const { transport, picture, looking } = this;
+    const { transport, picture, looking, views } = this;
     this.hideList = choice("Hide the output, to predict it", Object.entries(HIDES), (what) =>
       this.#hideBy(what),
     );
@@ -112,6 +117,7 @@ export class Player {
       this.predict.element,
       picture.stage,
       this.verdict,
+      views.element,
       looking.detail,
       picture.legend,
       this.note,
@@ -153,7 +159,9 @@ export class Player {
 
   #takeWindow(scene, opening) {
     const { awaited } = this.transport;
-    this.scenes.set(scene.start, scene);
+    const held = this.scenes.get(scene.start);
+    if (held) this.views.take(held, scene.views);
+    else this.scenes.set(scene.start, scene);
     if (opening) this.#open(opening);
     else if (awaited !== null && holds(scene, awaited)) this.transport.seek(awaited);
     this.#redraw();
@@ -168,6 +176,7 @@ export class Player {
     const hide = opening ? opening.hide : this.predict.from === 0 ? 0 : null;
     const shown = this.predict.on && hide === null;
     this.picture.isLaid = false;
+    if (opening) this.views.wanted = opening.views;
     this.#startHiding(scene, hide, null);
     this.#show(scene);
     this.transport.frame();
@@ -193,9 +202,12 @@ export class Player {
     this.scene = scene;
     this.filling = new Filling(scene);
     this.looking.forget();
+    this.views.forget();
     this.picture.isLaid = false;
     if (this.predict.on) this.predict.show(scene);
     this.picture.show(this.looking);
+    this.views.show();
+    if (this.views.waiting.length) this.#askViews();
     this.#sayVerdict();
   }
 
@@ -225,6 +237,11 @@ export class Player {
     this.#ask(scene.stop);
   }
 
+  /** Tell the page which views are open, so that it sends them for this window. */
+  #askViews() {
+    this.report("views", { open: this.views.wanted, mac: this.scene.start });
+  }
+
   /** Ask the page for the window with this MAC. */
   #ask(mac) {
     this.report("window", mac);
@@ -235,6 +252,7 @@ export class Player {
   /** Draw and say the step that the transport is at. */
   #stand() {
     this.picture.drawStep(this.filling.go(this.step));
+    this.views.stand();
     this.#say();
     this.#fetchAhead();
   }
@@ -247,12 +265,15 @@ export class Player {
 
   #respan() {
     this.picture.outlineStep();
+    this.views.stand();
     this.#say();
   }
 
   #redraw() {
     if (!this.scene) return;
     this.picture.recolour();
+    this.views.recolour();
+    this.views.stand();
     this.#sayVerdict();
   }
 
@@ -299,9 +320,11 @@ export class Player {
   }
 
   /** Stand where a link says: step, unit, selected cell, and what is hidden. */
-  #open({ step, unit, cell, hide }) {
+  #open({ step, unit, cell, hide, views }) {
     const { transport, looking } = this;
     transport.stop();
+    this.views.wanted = views ?? [];
+    this.views.show();
     transport.takeUnit(unit);
     const selected = cell ? this.scene.find(cell) : null;
     this.#startHiding(this.scene, hide, selected);
@@ -320,6 +343,7 @@ export class Player {
       unit: this.transport.unit,
       cell,
       hide: this.predict.from,
+      views: this.views.open,
     });
   }
 
@@ -359,6 +383,7 @@ export class Player {
       End: () => transport.seek(this.scene.total),
       Escape: () => looking.pin(null),
       u: () => transport.nextUnit(),
+      v: () => this.views.next(),
       h: !this.options.cells && (() => this.#hideBy(predict.on ? "no" : this.step ? "on" : "all")),
     });
   }

@@ -18,6 +18,18 @@ const LEVEL_SHIFT = 4;
 
 /** Decode one message (Uint8Array) into a Scene. */
 export function decode(message) {
+  const { header, columns } = unpack(message);
+  return new Scene(header, columns, parts(message, header));
+}
+
+/** The messages that a message carries behind it, as its header says. */
+function parts(message, { parts: sizes = [] }) {
+  let at = message.length - sizes.reduce((sum, size) => sum + size, 0);
+  return sizes.map((size) => message.subarray(at, (at += size)));
+}
+
+/** A message's header, and its arrays by name. */
+export function unpack(message) {
   // A copy starts at offset 0, which typed arrays of 8-byte numbers need.
   const bytes = message.slice();
   const size = new DataView(bytes.buffer).getUint32(0, true);
@@ -26,7 +38,7 @@ export function decode(message) {
   for (const [name, [dtype, offset, count]] of Object.entries(header.columns)) {
     columns[name] = new ARRAYS[dtype](bytes.buffer, 4 + size + offset, count);
   }
-  return new Scene(header, columns);
+  return { header, columns };
 }
 
 /** Whether a window, {start, stop}, can show a step: the MAC before it is in the window. */
@@ -39,8 +51,9 @@ export class Scene {
   /**
    * @param {import("./message.d.ts").Header} header
    * @param {Record<string, any>} columns
+   * @param {Uint8Array[]} views messages of linked views of this window
    */
-  constructor(header, columns) {
+  constructor(header, columns, views = []) {
     this.case = header.case;
     this.order = header.order;
     this.isConv = header.op === "conv"; // a plain convolution: nothing is flipped, nothing is cropped
@@ -57,6 +70,8 @@ export class Scene {
     this.verdict = header.verdict;
     this.dtype = header.dtype;
     this.opening = header.opening;
+    this.offers = header.views ?? [];
+    this.views = views;
     this.columns = columns;
     this.tensors = header.panels.map(
       (spec) => new Panel(spec, columns[`values.${spec.name}`], header.dims),

@@ -26,6 +26,7 @@ from convt_trace.engine.orders import units_of
 from convt_trace.engine.reference import Verdict, compare
 from convt_trace.engine.trace import Macs
 from convt_trace.engine.view import POSITIONS, Moment, View, chosen, picked_trace
+from convt_trace.views import VIEWS, names
 
 #: MACs in a window; at 37 bytes each a full window is 150 kB.
 WINDOW = 4096
@@ -62,6 +63,7 @@ class Opening(Moment):
             "hide": self.hidden,
             "look": self.look,
             "share": self.share,
+            "views": self.views,
             "key": self.key,
         }
 
@@ -365,14 +367,14 @@ class Builder:
         return Panel(
             name="input",
             title=self._input_title,
-            shape=_shape(self.case.x.shape),
+            shape=shape_text(self.case.x.shape),
             channels=tuple(
                 {"index": self._index(channel), "group": group, "channel": channel}
                 for group, channel in self.in_channels
             ),
             tracks=tracks,
             values=values.reshape(-1),
-            limit=_limit(x),
+            limit=limit_of(x),
         )
 
     @property
@@ -388,11 +390,11 @@ class Builder:
         return Panel(
             name="weight",
             title="weight w, flipped" if self._flips else "weight w",
-            shape=_shape(self.case.weight.shape),
+            shape=shape_text(self.case.weight.shape),
             channels=self._weight_channels,
             tracks=self.tracks("weight"),
             values=values.reshape(-1),
-            limit=_limit(weight),
+            limit=limit_of(weight),
         )
 
     @property
@@ -456,7 +458,7 @@ class Builder:
         return Panel(
             name=name,
             title=title,
-            shape=_shape(self.geometry.output_shape[self.case.unbatched :]),
+            shape=shape_text(self.geometry.output_shape[self.case.unbatched :]),
             channels=tuple(
                 {
                     "index": self._index(channel),
@@ -487,7 +489,7 @@ class Builder:
     @cached_property
     def _output_limit(self) -> float:
         """One scale for both output panels, wide enough for every sum in the window."""
-        return max(_limit(self._finished), _limit(self.macs.after))
+        return max(limit_of(self._finished), limit_of(self.macs.after))
 
     def _of_torch(self, tensor: np.ndarray) -> np.ndarray:
         """Return the output cells on screen of a tensor in the output's shape, flat."""
@@ -608,6 +610,7 @@ class Builder:
             "choices": list(units_of(self.view.order, layer.dims)),
             "reach": [1] * (3 - layer.dims) + [axis.reach for axis in self.axes],
             "marks": self._marks(),
+            "views": self._offers(),
             "panels": [panel.message() for panel in self.panels],
             "links": self._links(),
             "axes": [
@@ -625,6 +628,13 @@ class Builder:
             else {"kind": "none", "text": self.without_torch},
             "dtype": self.case.x.dtype.name,
         }
+
+    def _offers(self) -> list[tuple[str, str]]:
+        """Name the linked views, with their titles, that show something else than this walk."""
+        if isinstance(self.case, Conv):
+            return []
+        same = "stamp" if self.view.order == "scatter" else ""
+        return [(name, VIEWS[name][0]) for name in names(self.case) if name != same]
 
     def _shows_every_term(self) -> bool:
         """Tell whether the sums of the cells on screen can be written out in full."""
@@ -756,8 +766,18 @@ def opened(message: bytes, opening: Opening) -> bytes:
     >>> read_message(opened(message, Opening(step=3)))[0]["opening"]["step"]
     3
     """
+    return _saying(message, {"opening": opening.message()})
+
+
+def joined(message: bytes, parts: Sequence[bytes]) -> bytes:
+    """Return a message that carries others behind it; its header says how long they are: ``parts``."""
+    return _saying(message, {"parts": [len(part) for part in parts]}) + b"".join(parts)
+
+
+def _saying(message: bytes, more: dict[str, Any]) -> bytes:
+    """Return a message with more in its header; its arrays stay where they are, relative to it."""
     size = int.from_bytes(message[:4], "little")
-    says = json.dumps({"opening": opening.message()}, separators=(",", ":")).encode()
+    says = json.dumps(more, separators=(",", ":")).encode()
     text = says[:-1] + b"," + message[5 : 4 + size]
     text += b" " * (-(len(text) + 4) % 8)
     return b"".join([len(text).to_bytes(4, "little"), text, message[4 + size :]])
@@ -810,7 +830,7 @@ def _grid(*places: Sequence[int | None]) -> Any:
     return np.ix_(*(np.array(axis, dtype=np.int64) for axis in places))
 
 
-def _limit(values: np.ndarray) -> float:
+def limit_of(values: np.ndarray) -> float:
     """Return the largest finite magnitude, 1 where there is none: the end of a colour scale."""
     finite = np.isfinite(values)
     ends = [function(values, where=finite, initial=0) for function in (np.min, np.max)]
@@ -823,5 +843,6 @@ def _plain(value: Any) -> int | float | str:
     return number if np.isfinite(number) else str(number)
 
 
-def _shape(shape: Sequence[int]) -> str:
+def shape_text(shape: Sequence[int]) -> str:
+    """Return a shape as Python writes it."""
     return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"

@@ -110,7 +110,9 @@ export class Sheet {
       } else {
         const depth = panel.tracks[0].label[block.depth];
         const name = panel.dims === 3 ? `${channel.label},${depth ?? "·"}]` : `${channel.label}]`;
-        parts.push(draw("rect", { class: group, x: left, y: top - 3, width, height: 3 }));
+        const along = this.#groupsAlong(left, top);
+        const bar = draw("rect", { class: group, x: left, y: top - 3, width, height: 3 });
+        parts.push(...(along.length ? along : [bar]));
         const label = draw("text", { class: "ct-name", x: left, y: top - 6 });
         this.#fitName(label, name, width);
         names.push(label);
@@ -120,8 +122,27 @@ export class Sheet {
     this.names = names;
   }
 
+  /** Bars above and left of a matrix of channels: the group of every column and row. */
+  #groupsAlong(left, top) {
+    const { laid, panel } = this;
+    const { cell } = laid;
+    const [, rows, columns] = panel.tracks.map((track) => track.group);
+    const bar = (groups, place, box) =>
+      draw("rect", { class: `ct-group-${groups[place] % GROUPS}`, ...box });
+    if (!rows.length) return [];
+    return [
+      ...laid.columnPlaces.map((place, at) =>
+        bar(columns, place, { x: left + at * cell, y: top - 4, width: cell, height: 3 }),
+      ),
+      ...laid.rowPlaces.map((place, at) =>
+        bar(rows, place, { x: left - 4, y: top + at * cell, width: 3, height: cell }),
+      ),
+    ];
+  }
+
   /** Write a block's name in the longest form that fits above it. */
   #fitName(label, name, width) {
+    if (name.endsWith("[]")) return; // a matrix is one block
     const forms = [name, name.slice(name.indexOf("[")), name.slice(name.indexOf("[") + 1, -1)];
     const short = forms.find((form) => form.length * 7.3 <= width + 6);
     label.textContent = short ?? forms[2];
@@ -170,7 +191,7 @@ export class Sheet {
             "text",
             {
               class: "ct-tick",
-              x: margin.left - 5,
+              x: margin.left - (panel.tracks[1].group.length ? 8 : 5),
               y: (block.top + place + 0.5) * cell + 4,
               "text-anchor": "end",
             },

@@ -38,7 +38,7 @@ async function show(options, number) {
   );
 }
 
-const options = { reach };
+const options = { reach, alone: true };
 await show(options, first);
 byId("wait").hidden = true;
 dark.onchange = () => show(options, 0); // a player that is given data it has reads its colours anew

@@ -6,7 +6,6 @@ A view is a file here and a line in `VIEWS`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 
 from convt_trace.engine.case import Case
 from convt_trace.engine.cost import cost_of, torch_refusal
@@ -18,23 +17,20 @@ from convt_trace.views.gradient import gradient
 from convt_trace.views.groups import groups
 from convt_trace.views.matrix import matrix_view
 from convt_trace.views.stamp import stamp
-from convt_trace.views.tensors import LinkedView, NotComputedError
+from convt_trace.views.tensors import LinkedView, NotComputedError, refuse_large
 from convt_trace.views.time import time
 
-#: Every view by its name, in the order in which they are offered.
-VIEWS: dict[str, Callable[[Case], LinkedView]] = {
-    "stamp": stamp,
-    "collect": collect,
-    "groups": groups,
-    "matrix": matrix_view,
-    "gradient": gradient,
-    "beside": beside,
-    "back": back,
-    "time": time,
+#: Every view by its name, with its title, in the order in which they are offered.
+VIEWS: dict[str, tuple[str, Callable[[Case], LinkedView]]] = {
+    "stamp": ("Stamp", stamp),
+    "collect": ("Collect", collect),
+    "groups": ("Groups", groups),
+    "matrix": ("Matrix", matrix_view),
+    "gradient": ("Gradient", gradient),
+    "beside": ("Conv beside ConvTranspose", beside),
+    "back": ("There and back", back),
+    "time": ("Time", time),
 }
-
-#: Products that a view's own result may take before it is left out: about a second of work.
-MOST_PRODUCTS = 2**25
 
 
 def names(case: Case) -> list[str]:
@@ -70,18 +66,15 @@ def view(case: Case, name: str) -> LinkedView:
     """
     if name not in names(case):
         raise ValueError(f"This case has no view {name!r}. It has: {', '.join(names(case))}.")
-    return VIEWS[name](case)
+    return VIEWS[name][1](case)
 
 
 def proof(case: Case, seen: LinkedView) -> Verdict | str:
     """Return how a view's own result compares with torch's, or one sentence that says why not."""
-    layer, geometry = case.layer, case.geometry
-    products = prod(geometry.output_shape) * layer.in_per_group * prod(layer.kernel_size)
-    if products > MOST_PRODUCTS:
-        return f"Not compared here: that takes {products:,} products; up to {MOST_PRODUCTS:,} are done."
     if refusal := torch_refusal(cost_of(case), case.x.dtype):
         return refusal
     try:
+        refuse_large(case)
         return compare(case, seen.result())
     except NotComputedError as error:
         return str(error)

@@ -12,7 +12,7 @@ from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.text import by
-from convt_trace.views.matrix import matrix, times
+from convt_trace.views.matrix import MOST_SHOWN, matrix, times
 from convt_trace.views.tensors import (
     LinkedView,
     Tensor,
@@ -23,6 +23,7 @@ from convt_trace.views.tensors import (
     lit_weight,
     output_of,
     program,
+    refuse_large,
     weight_of,
 )
 
@@ -35,7 +36,6 @@ def back(case: Case) -> LinkedView:
     trip = _Trip(case)
     return LinkedView(
         name="back",
-        title="There and back",
         sentence=(
             "ConvTranspose, then the plain conv with the same weight, stride, padding and dilation: the "
             "shape returns, the values do not. It is the transpose, not the inverse."
@@ -74,17 +74,24 @@ class _Trip:
     def there(self) -> np.ndarray:
         """Return the layer's sums, without the bias: (N, C_out, *L_out)."""
         shape = self.case.geometry.output_shape
-        return self._once("there", lambda: self._times(matrix(self.case), self.case.batched, shape))
+        return self._once("there", lambda: self._times(self._matrix(), self.case.batched, shape))
 
     def back(self) -> np.ndarray:
         """Return the plain conv of these: (N, C_in, *L)."""
         shape = self.case.batched.shape
-        return self._once("back", lambda: self._times(matrix(self.case).T, self.there(), shape))
+        return self._once("back", lambda: self._times(self._matrix().T, self.there(), shape))
 
     def difference(self) -> np.ndarray:
-        return self.back() - wide(self.case.batched)
+        with np.errstate(invalid="ignore"):  # inf - inf is nan, and shown as such
+            return self.back() - wide(self.case.batched)
 
-    def _times(self, by_matrix: csr_array | csc_array, tensor: np.ndarray, shape: Ints) -> np.ndarray:
+    def _matrix(self) -> csr_array:
+        refuse_large(self.case, MOST_SHOWN)
+        return matrix(self.case)
+
+    def _times(
+        self, by_matrix: csr_array | csc_array, tensor: np.ndarray, shape: Ints
+    ) -> np.ndarray:
         return times(by_matrix, tensor).reshape(shape)
 
     def _once(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:

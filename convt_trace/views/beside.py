@@ -27,6 +27,7 @@ from convt_trace.views.tensors import (
     output_of,
     places,
     program,
+    refuse_large,
 )
 
 
@@ -35,7 +36,6 @@ def beside(case: Case) -> LinkedView:
     shape = case.geometry.output_shape
     return LinkedView(
         name="beside",
-        title="Conv beside ConvTranspose",
         sentence=(
             "The same signal and the same kernel through both. At each output cell both look at the "
             "same window: the plain convolution reads the kernel forwards, f[j] = w[j]; ConvTranspose "
@@ -93,10 +93,12 @@ def unflipped(case: Case) -> np.ndarray:
 
 
 def _conv_cells(case: Case, *at: np.ndarray) -> np.ndarray:
+    refuse_large(case)
     return unflipped(case)[at]
 
 
 def _note(case: Case) -> str:
+    refuse_large(case)
     ours, theirs = case.trace().output_sums, unflipped(case)
     differ = int((ours != theirs).sum())
     if not differ:

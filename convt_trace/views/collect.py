@@ -29,10 +29,10 @@ from convt_trace.views.tensors import (
 
 def collect(case: Case) -> LinkedView:
     """Return the view in which each output cell collects its taps: the equivalent plain conv."""
-    border = one_or_all(tuple(before for before, _ in borders_of(case)))
+    borders = tuple(before for before, _ in borders_of(case))
+    border = one_or_all(borders) + (" (negative: it cuts values off)" if min(borders) < 0 else "")
     return LinkedView(
         name="collect",
-        title="Collect",
         sentence=(
             "Each output cell collects its taps: a plain convolution with stride 1 over the input with "
             f"zeros between its values and a border of dilation*(kernel-1) - padding = {border} around "
@@ -183,6 +183,8 @@ def stuffed(case: Case, line: str = "") -> Tensor:
         axes="nc" + "s" * case.dims,
         values=values,
         place=place,
+        # Where the border is negative, padding cuts into the input itself.
+        cropped=tuple((max(0, -before), max(0, -after)) for before, after in borders_of(case)),
         line=line,
     )
 

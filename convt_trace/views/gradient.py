@@ -35,7 +35,6 @@ def gradient(case: Case) -> LinkedView:
     u = replace(input_of(case, name="u"), title="u, the conv's output", letter="u")
     return LinkedView(
         name="gradient",
-        title="Gradient",
         sentence=(
             "A plain convolution u = conv(z) with this very weight, stride, padding and dilation makes "
             "u[i] out of z[i*stride - padding + k*dilation] * w[k]. Send a gradient x back "

@@ -8,13 +8,13 @@ import numpy as np
 
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
+from convt_trace.engine.text import count
 from convt_trace.views.tensors import (
     LinkedView,
     Tensor,
     arguments,
     in_local,
     input_of,
-    lit_weight,
     out_local,
     output_of,
     places,
@@ -26,39 +26,34 @@ from convt_trace.views.tensors import (
 def groups(case: Case) -> LinkedView:
     """Return the view in which every group is a layer of its own."""
     layer = case.layer
-    count = (
+    whole = (
         "the one group is the whole layer"
         if layer.groups == 1
         else f"{layer.groups} layers side by side, none of which sees another's channels"
     )
     return LinkedView(
         name="groups",
-        title="Groups",
         sentence=(
-            f"groups={layer.groups}: {count}. Group g takes {layer.in_per_group} input "
-            f"channels, the weight's rows of these, and makes {layer.out_per_group} output channels; "
-            "the outputs are concatenated. Output channel co is column "
-            "co - g*out_channels/groups of the stored weight."
+            f"groups={layer.groups}: {whole}. Group g takes "
+            f"{count(layer.in_per_group, 'input channel')}, the weight's rows of these, and makes "
+            f"{count(layer.out_per_group, 'output channel')}; the outputs are concatenated. In the "
+            "stored weight, output channel co is column co - g*out_channels/groups."
         ),
         tensors=(
-            weight_of(
-                case,
-                line="1. Which channels meet: the weight as torch stores it, and the map of channels",
-                title="weight w: rows are input channels, columns out/groups",
-            ),
+            _stored(case),
             _map(case),
             _cut_input(case),
             _cut_weight(case),
             _cut_output(case),
         ),
         lit=lambda macs: {
-            "w": lit_weight(case, macs),
+            "s": places(macs.in_channel, out_local(case, macs)),
             "m": places(macs.in_channel, macs.out_channel),
             "gx": places(macs.group, macs.n, in_local(case, macs), macs.i),
             "gw": places(macs.group, in_local(case, macs), out_local(case, macs), macs.k),
             "gy": places(macs.group, macs.n, out_local(case, macs), macs.o),
         },
-        equation="{gy} += {gx} * {gw}, which is {w}: {gx=} * {w=} = {product}",
+        equation="{gy} += {gx} * {gw} = {gx=} * {gw=} = {product}, of the stored block {s}",
         code=_code(case),
         result=lambda: np.concatenate(
             [part.trace().output for part in per_group(case)], axis=-1 - case.dims
@@ -87,6 +82,26 @@ def per_group(case: Case) -> list[Case]:
     return parts
 
 
+def _stored(case: Case) -> Tensor:
+    """Return the weight as torch stores it, a number for each block of taps."""
+    layer = case.layer
+    return Tensor(
+        name="s",
+        title=f"as stored: w[in, co - g*{layer.out_per_group}]",
+        letter="w",
+        shape=(layer.in_channels, layer.out_per_group),
+        axes="cc",
+        values=lambda channel, local: _tap_sums(case, channel, local),
+        blocks=0,
+        line="1. Which channels meet. Rows are input channels; a number is the sum of a block's taps",
+    )
+
+
+def _tap_sums(case: Case, channel: np.ndarray, local: np.ndarray) -> np.ndarray:
+    sums: np.ndarray = wide(case.weight)[channel, local].sum(axis=tuple(range(-case.dims, 0)))
+    return sums
+
+
 def _map(case: Case) -> Tensor:
     """Return the map of channels: a number where two channels meet, nothing where they do not."""
     layer = case.layer
@@ -94,17 +109,13 @@ def _map(case: Case) -> Tensor:
     def meet(channel: np.ndarray, out: np.ndarray) -> np.ndarray:
         return channel // layer.in_per_group == out // layer.out_per_group
 
-    def values(channel: np.ndarray, out: np.ndarray) -> np.ndarray:
-        local = out % layer.out_per_group
-        return wide(case.weight)[channel, local].sum(axis=tuple(range(-case.dims, 0)))
-
     return Tensor(
         name="m",
-        title="in (rows) meets out (columns): the sum of their taps",
+        title="what it means: in x out",
         letter="m",
         shape=(layer.in_channels, layer.out_channels),
         axes="cc",
-        values=values,
+        values=lambda channel, out: _tap_sums(case, channel, out % layer.out_per_group),
         there=meet,
         blocks=0,
     )

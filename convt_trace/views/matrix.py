@@ -20,6 +20,7 @@ from convt_trace.views.tensors import (
     output_of,
     places,
     program,
+    refuse_large,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Entries of a matrix that are held at once: 16 bytes each.
 MOST_ENTRIES = 2**24
+#: Entries that a page works with.
+MOST_SHOWN = 2**21
 
 
 def matrix(case: Case) -> csr_array:
@@ -90,14 +93,13 @@ def matrix(case: Case) -> csr_array:
 
 def times(matrix: csr_array | csc_array, tensor: np.ndarray) -> np.ndarray:
     """Return a matrix times every batch item of a tensor, flat: shape (N, rows)."""
-    return (matrix @ wide(tensor).reshape(len(tensor), -1).T).T
+    return (matrix @ wide(tensor).reshape(len(tensor), matrix.shape[1]).T).T
 
 
 def matrix_view(case: Case) -> LinkedView:
     """Return the view of the layer as a matrix."""
     return LinkedView(
         name="matrix",
-        title="Matrix",
         sentence=(
             "The whole layer as one sparse matrix M = Aᵀ: a row is an output cell and its sum, a column "
             "an input value and its stamp, an entry a tap. y = M x; what padding crops are rows left "
@@ -105,10 +107,16 @@ def matrix_view(case: Case) -> LinkedView:
             "what transposed means."
         ),
         tensors=(
+            _joining(
+                case,
+                "M",
+                "M = Aᵀ: rows are output cells",
+                "output",
+                line="The layer, and the plain convolution with the same weight",
+            ),
+            _joining(case, "A", "A = Mᵀ: rows are input values", "input"),
             input_of(case, line="y = M x"),
-            _joining(case, "M", "M = Aᵀ: rows are output cells, columns input values", "output"),
             output_of(case),
-            _joining(case, "A", "A = Mᵀ, the plain convolution's", "input", line="Its transpose"),
         ),
         lit=lambda macs: {
             "x": lit_input(macs),
@@ -123,6 +131,7 @@ def matrix_view(case: Case) -> LinkedView:
 
 
 def _result(case: Case) -> np.ndarray:
+    refuse_large(case, MOST_SHOWN)
     sums = times(matrix(case), case.batched)
     return case.finished(sums.reshape(case.geometry.output_shape))
 

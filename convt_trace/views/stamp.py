@@ -21,7 +21,6 @@ def stamp(case: Case) -> LinkedView:
     """Return the view in which every input value stamps the kernel onto the output."""
     return LinkedView(
         name="stamp",
-        title="Stamp",
         sentence=(
             "Each input value multiplies the whole kernel, and the product is stamped onto the "
             f"output, {one_or_all(case.layer.stride)} further for each step on the input. Where stamps "

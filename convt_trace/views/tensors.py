@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from math import prod
 
 import numpy as np
 
@@ -110,9 +111,22 @@ class Tensor:
     def _label(self, axis: int, at: int) -> str:
         return str(self.place(axis, at)[1] if self.place and self.axes[axis] == "s" else at)
 
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """Between which indices there are numbers, per axis.
+
+        Where places say what stands on them, also on those that padding crops.
+        """
+        bounds = [(0, size) for size in self.shape]
+        if self.place and self.cropped:
+            axes = [axis for axis, letter in enumerate(self.axes) if letter == "s"]
+            for axis, (before, after) in zip(axes, self.cropped):
+                bounds[axis] = (-before, self.shape[axis] + after)
+        return bounds
+
     def number(self, index: Sequence[int]) -> float:
         """Return the number of a cell; 0 outside the tensor."""
-        inside = all(0 <= at < size for at, size in zip(index, self.shape))
+        inside = all(low <= at < high for at, (low, high) in zip(index, self.bounds))
         if not inside or self.values is None:
             return 0
         return self.values(*(np.asarray(at) for at in index)).item()
@@ -124,7 +138,7 @@ class LinkedView:
 
     Attributes
     ----------
-    name, title : str
+    name : str
     sentence : str
         What one is looking at.
     tensors : tuple of Tensor
@@ -144,7 +158,6 @@ class LinkedView:
     """
 
     name: str
-    title: str
     sentence: str
     tensors: tuple[Tensor, ...]
     lit: Callable[[Macs], Mapping[str, np.ndarray]]
@@ -173,11 +186,15 @@ class LinkedView:
         def fill(place: re.Match[str]) -> str:
             name, number = place[1], bool(place[2])
             if name not in tensors:
-                return f"{getattr(mac, name):g}"
+                return _written(getattr(mac, name))
             tensor = tensors[name]
-            return f"{tensor.number(index[name]):g}" if number else tensor.cell(index[name])
+            return _written(tensor.number(index[name])) if number else tensor.cell(index[name])
 
         return re.sub(r"\{(\w+)(=?)\}", fill, self.equation)
+
+
+def _written(number: float) -> str:
+    return f"{number + 0:g}"  # without the sign of -0
 
 
 def as_macs(mac: Mac) -> Macs:
@@ -293,6 +310,25 @@ def refuse_zeros_times_infinity(case: Case) -> None:
         raise NotComputedError(
             "Not compared: the case holds inf or nan, and this way also multiplies zeros, which "
             "makes nan of them."
+        )
+
+
+#: Products that a view's own numbers may take: some tenths of a second, and up to 64 MB.
+MOST_PRODUCTS = 2**23
+
+
+def refuse_large(case: Case, most: int = MOST_PRODUCTS) -> None:
+    """Refuse to work a large layer out again.
+
+    Raises
+    ------
+    NotComputedError
+    """
+    layer = case.layer
+    products = prod(case.geometry.output_shape) * layer.in_per_group * prod(layer.kernel_size)
+    if products > most:
+        raise NotComputedError(
+            f"Not worked out here: that takes {products:,} products; up to {most:,} are done."
         )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import span
+from convt_trace.engine.text import count, times
 from convt_trace.engine.trace import Macs
 from convt_trace.views.tensors import (
     LinkedView,
@@ -29,16 +30,17 @@ from convt_trace.views.tensors import (
 def time(case: Case) -> LinkedView:
     """Return the view of a 1-D layer along time."""
     stride, padding = case.layer.stride[0], case.layer.padding[0]
+    lands = times("i", stride) + (f" - {padding}" if padding else "")
+    waits = f"o + {padding}" if padding else "o"
+    latest = waits if stride == 1 else f"({waits}) // {stride}" if padding else f"o // {stride}"
     return LinkedView(
         name="time",
-        title="Time",
         sentence=(
-            f"Positions on a line of time. Input i stands where its first tap lands, i*{stride} - "
-            f"{padding}; arrows go to the outputs that it reaches, all of them at its own time or "
-            "later. An output needs no input from beyond it: its latest one is "
-            f"(o + {padding}) // {stride}."
+            f"Positions on a line of time. Input i stands where its first tap lands, at {lands}; arrows "
+            "go to the outputs that it reaches, all of them there or later. The latest input that "
+            f"output o needs is {latest}."
         ),
-        tensors=(_on_time(case), weight_of(case), output_of(case)),
+        tensors=(_on_time(case), output_of(case), weight_of(case, line="The weight")),
         lit=lambda macs: {
             "t": _lit_time(case, macs),
             "w": lit_weight(case, macs),
@@ -123,14 +125,14 @@ def _causal(case: Case) -> str:
         "padding is 0, so no output waits for an input that comes after its own time"
         if not layer.padding[0]
         else f"padding={layer.padding[0]} cuts the start off, so that outputs wait for inputs up to "
-        f"{ahead} step{'s' if ahead > 1 else ''} ahead"
+        f"{count(ahead, 'step')} ahead"
     )
     if trim <= 0:
         end = f"With padding=0 there is nothing to trim: the kernel reaches {reach}, the stride {stride}."
     else:
         end = (
             f"A causal layer has padding=0 and trims dilation*(kernel-1) + 1 - stride = {trim} on the "
-            f"right, none on the left: y = layer(x)[..., :-{trim}], {stride} outputs per input."
+            f"right, none on the left: y = layer(x)[..., :-{trim}], {count(stride, 'output')} per input."
         )
     return f"Here {now}. {end}"
 

@@ -21,6 +21,7 @@ test("there is something to test", () => {
   assert.equal(whole.length, 24);
   assert.ok(windows.length > 2);
   assert.ok(whole.some(({ padded }) => padded > 0) && whole.some(({ padded }) => padded === 0));
+  assert.ok(whole.every(({ scene }) => scene.offers.length === 0));
   assert.ok(whole.every(({ scene }) => scene.isConv && scene.macs.all >= scene.total));
   assert.ok(all.some(({ scene }) => !scene.isConv));
 });
@@ -206,7 +207,7 @@ test("windows hold every step, and each output cell fills before the next begins
 test("a weight in 2-D has a line per output channel", () => {
   const flat = whole.filter(({ scene }) => scene.dims === 2);
   each(flat, (scene) => {
-    const outs = lines(scene.weight, 2).map((line) => [
+    const outs = lines(scene.weight).map((line) => [
       ...new Set(line.map(({ channel }) => scene.weight.channels[channel].out)),
     ]);
     assert.ok(outs.every((line) => line.length === 1));

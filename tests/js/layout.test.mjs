@@ -20,7 +20,7 @@ function* laid() {
   for (const { scene, about } of scenes) {
     for (const box of BOXES) {
       for (const crop of [true, false]) {
-        const sheets = fit(scene.tensors, scene.dims, box, crop);
+        const sheets = fit(scene.tensors, box, crop);
         const said = `${about}, ${box.width} x ${box.height}, crop ${crop}`;
         yield { scene, box, crop, sheets, said };
       }
@@ -111,7 +111,7 @@ test("every block stands on one line", () => {
   for (const { scene } of scenes) {
     for (const panel of scene.tensors) {
       for (const across of [false, true]) {
-        const placed = lines(panel, scene.dims, across)
+        const placed = lines(panel, across)
           .flat()
           .map(({ channel, depth }) => `${channel} ${depth}`);
         const depths = scene.dims === 3 ? panel.size[0] : 1;
@@ -124,13 +124,13 @@ test("every block stands on one line", () => {
 
 test("small tensors have cells with numbers in them on a desktop", () => {
   const [{ scene }] = scenes.filter(({ about }) => about.includes("(1, 4, 3), scatter"));
-  for (const on of fit(scene.tensors, 1, BOXES[0], true)) assert.ok(on.cell >= 30);
+  for (const on of fit(scene.tensors, BOXES[0], true)) assert.ok(on.cell >= 30);
 });
 
 test("larger cells make a larger sheet", () => {
   for (const { scene } of scenes.slice(0, 20)) {
     for (const panel of scene.tensors) {
-      const sizes = [5, 10, 20, 40].map((cell) => sheet(panel, scene.dims, cell, true));
+      const sizes = [5, 10, 20, 40].map((cell) => sheet(panel, cell, true));
       for (const at of [1, 2, 3]) assert.ok(sizes[at].height > sizes[at - 1].height);
     }
   }

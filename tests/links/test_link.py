@@ -150,10 +150,18 @@ def test_a_link_is_read_percent_encoded_by_name_and_with_a_full_stop():
 def test_every_parameter_is_named_always():
     for case in (QUESTION, QUESTION.case(), PRESETS["volume"].settings):
         assert tuple(dict(parse_qsl(to_link(case)))) == tuple(
-            name for name in NAMES if name != "offset"
+            name for name in NAMES if name not in ("offset", "views")
         )
-    biased = to_link(PRESETS["output_padding"].settings)
-    assert tuple(dict(parse_qsl(biased))) == NAMES
+    full = to_link(PRESETS["output_padding"].settings, views=["groups", "matrix"])
+    assert tuple(dict(parse_qsl(full))) == NAMES
+
+
+def test_the_open_views_travel():
+    made = to_link(QUESTION, views=["groups", "matrix"])
+    assert from_link(made).views == ("groups", "matrix")
+    assert from_link(to_link(QUESTION)).views == ()
+    damaged = from_link(made.replace("groups,matrix", "groups,<b>"))
+    assert damaged.views == () and "views" in damaged.sentence
 
 
 def test_a_link_is_made_of_characters_that_need_no_escape():

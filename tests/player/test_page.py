@@ -11,6 +11,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,8 +21,10 @@ from convt_trace import Case
 from convt_trace.__main__ import main
 from convt_trace.engine.view import View, picked_trace
 from convt_trace.links.settings import PRESETS, QUESTION
+from convt_trace.player.linked import with_views
 from convt_trace.player.page import LARGEST, ExportError, notebook, to_html
 from convt_trace.player.scene import WINDOW, Opening, opened, read_message, scene
+from convt_trace.views import VIEWS
 
 PLAYER = Path(convt_trace.__file__).parent / "player"
 
@@ -62,6 +65,13 @@ class Page(HTMLParser):
         return [self.part(f"window-{at}") for at in range(len(self.contents["windows"]))]
 
 
+def sent(case: Case, view: View | None = None, **at: Any) -> bytes:
+    """Return the message of a short case as the app sends it with every view open."""
+    view = view or View()
+    message = with_views(scene(case, view), case, view, list(VIEWS))
+    return opened(message, Opening(key="page", **at))
+
+
 def long_case() -> Case:
     rng = np.random.default_rng(0)
     return Case.of(
@@ -75,7 +85,7 @@ def question() -> Page:
 
 
 def test_the_page_holds_the_scene_as_the_app_sends_it(question):
-    assert question.windows() == [opened(scene(QUESTION.case()), Opening(step=9, key="page"))]
+    assert question.windows() == [sent(QUESTION.case(), step=9)]
     assert question.contents == {"first": 8, "windows": [{"start": 0, "stop": 72}]}
 
 
@@ -187,7 +197,7 @@ def test_a_notebook_shows_a_case_and_a_trace_in_a_frame():
     for html in (case._repr_html_(), case.trace()._repr_html_(), notebook(case)):
         ((tag, attributes),) = Page(html).tags
         assert tag == "iframe" and attributes["sandbox"] == "allow-scripts"
-        assert Page(attributes["srcdoc"]).windows() == [opened(scene(case), Opening(key="page"))]
+        assert Page(attributes["srcdoc"]).windows() == [sent(case)]
         assert len(html) < 2_000_000
 
 
@@ -200,23 +210,17 @@ def test_a_trace_makes_the_page_of_its_own_walk(order):
     case = QUESTION.case()
     whole = case.trace(order)
     picked = whole.pick(groups=[1], out_local=[0])
-    assert Page(whole.to_html()).windows() == [
-        opened(scene(case, View(order)), Opening(key="page"))
-    ]
+    assert Page(whole.to_html()).windows() == [sent(case, View(order))]
     view = View(order, 0, (1,), (0, 1), (0,))
     assert (picked.case, View.of(picked)) == (case, view)
-    assert Page(picked.to_html(step=3)).windows() == [
-        opened(scene(case, view), Opening(step=3, key="page"))
-    ]
+    assert Page(picked.to_html(step=3)).windows() == [sent(case, view, step=3)]
     assert len(picked_trace(case, view)) == len(picked)
 
 
 def test_the_command_writes_a_page(tmp_path, capsys):
     made = tmp_path / "lesson.html"
     assert main(["export", "question", "-o", str(made), "--order", "gather", "--step", "4"]) == 0
-    assert Page(made.read_text()).windows() == [
-        opened(scene(QUESTION.case(), View("gather")), Opening(step=4, key="page"))
-    ]
+    assert Page(made.read_text()).windows() == [sent(QUESTION.case(), View("gather"), step=4)]
     size = f"{made.stat().st_size / 1e6:.1f} MB"
     assert f"{size}, nn.ConvTranspose1d(4, 4, 3, padding=2, groups=2, bias=False)" in (
         capsys.readouterr().out
@@ -228,7 +232,7 @@ def test_the_command_reads_case_files(tmp_path):
     file, made = tmp_path / "case.json", tmp_path / "case.html"
     file.write_text(case.to_json())
     assert main(["export", str(file), "-o", str(made), "--title", "Ours"]) == 0
-    assert Page(made.read_text()).windows() == [opened(scene(case), Opening(key="page"))]
+    assert Page(made.read_text()).windows() == [sent(case)]
 
 
 @pytest.mark.parametrize(
@@ -318,6 +322,6 @@ def test_the_command_reads_snippets(tmp_path, capsys):
     case = Case.of(
         np.array([[[2, 1, 1, 3]]], np.float32), np.array([[[1, 0, -1]]], np.float32), padding=2
     )
-    assert Page(made.read_text()).windows() == [opened(scene(case), Opening(hidden=0, key="page"))]
+    assert Page(made.read_text()).windows() == [sent(case, hidden=0)]
     assert main(["export", str(file), "-o", str(made), "--call", "3"]) == 1
     assert "there is no call 3" in capsys.readouterr().err
