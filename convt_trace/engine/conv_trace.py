@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -93,14 +93,21 @@ class ConvTrace(Trace):
     geometry: ConvGeometry  # type: ignore[assignment]
     numbering: WindowOrder  # type: ignore[assignment]
 
-    #: A page of a convolution is not written: a notebook shows its name.
+    #: A page of a plain convolution is not written: a notebook shows its name.
     _repr_html_ = None
+
+    def to_html(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: a page plays transposed convolutions only."""
+        raise NotImplementedError("A page of a plain convolution is not written.")
 
     def __init__(self, case: Conv, order: str = "gather", picked: Pick | None = None):
         self.case, self.geometry, self.order = case, case.geometry, order
         self.picked = picked if picked is not None else self.geometry.everything()
         self.is_whole = picked is None
         self.numbering = WindowOrder(self.geometry, self.picked)
+
+    def __repr__(self) -> str:
+        return f"<trace of {self.case.line()}: {len(self):,} MACs>"
 
     def __len__(self) -> int:
         taps = prod(self.geometry.layer.kernel_size)

@@ -281,6 +281,13 @@ def test_a_plain_convolution_knows_one_order():
         conv.trace("scatter")
 
 
+def test_a_page_of_it_is_refused():
+    t = Conv.of(torch.ones(1, 1, 3), torch.ones(1, 1, 2)).trace()
+    with pytest.raises(NotImplementedError, match="plain convolution"):
+        t.to_html()
+    assert t._repr_html_ is None and "4 MACs" in repr(t)
+
+
 def test_an_empty_batch_has_no_macs():
     conv = Conv.of(torch.ones(0, 2, 3), torch.ones(2, 2, 2))
     assert len(conv.trace()) == 0 and conv.trace().output.shape == (0, 2, 2)
