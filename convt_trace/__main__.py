@@ -268,7 +268,7 @@ def _facts(call: Call) -> list[str]:
 
 def _answered(call: Call, cell: Ints | None) -> str:
     """Return the whole answer, or that of one cell."""
-    if cell is not None and call.output.size and (call.case or not call.transposed):
+    if cell is not None and call.output.size and (call.case or call.conv):
         try:
             return _cell_answer(call, cell)
         except IndexError as outside:
@@ -279,7 +279,7 @@ def _answered(call: Call, cell: Ints | None) -> str:
 def _in_short(call: Call) -> str:
     if call.case:
         return words.short_answer(call.case)
-    if call.transposed:
+    if call.conv is None:
         return "This one is not added up: its numbers are complex, or there are none."
     return conv_short_answer(*_given(call))
 
@@ -287,7 +287,7 @@ def _in_short(call: Call) -> str:
 def _given(call: Call) -> tuple[Any, ...]:
     """Return a plain convolution as `conv_short_answer` takes it."""
     return (
-        call.x, call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups,
+        call.x, call.weight, call.bias, call.stride, call.zeros, call.dilation, call.groups,
         call.output,
     )  # fmt: skip
 
@@ -307,7 +307,7 @@ def _not_there(reading: Reading, cell: Ints) -> str:
     """Return why no call has a cell; empty if one has it."""
     reason = "no call has an output to look at"
     for call in reading.calls:
-        if call.output.size and (call.case or not call.transposed):
+        if call.output.size and (call.case or call.conv):
             try:
                 _cell_answer(call, cell)
             except IndexError as outside:

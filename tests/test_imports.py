@@ -18,8 +18,8 @@ PACKAGE = Path(convt_trace.__file__).parent
 FLOORS = (("engine",), ("answers", "links", "snippet", "views"), ("player",), ("app", "__main__"))
 #: The engine from the ground up; only the last two need torch.
 ENGINE = (
-    "errors", "text", "memory", "layer", "orders", "arrays", "blocks", "trace", "case", "view",
-    "cost", "sized", "reference", "modules", "gradients", "recording",
+    "errors", "text", "memory", "layer", "orders", "arrays", "blocks", "trace", "case", "conv_layer",
+    "conv_trace", "conv", "view", "cost", "sized", "reference", "modules", "gradients", "recording",
 )  # fmt: skip
 LIBRARIES = {"numpy", "ml_dtypes"}
 
