@@ -202,7 +202,12 @@ def test_both_ways_there_and_back_are_torchs(drawn) -> None:
     b = conv(y, weight, None, *sizes, layer.dilation, layer.groups)[cut]
     r = transpose(b, weight, None, *sizes, layer.output_padding, layer.groups, layer.dilation)
     tensors = {tensor.name: tensor for tensor in view(case, "back").tensors}
-    for name, expected in (("b", b), ("d", b - torch.from_numpy(wide(case.batched))), ("r", r), ("e", r - y)):
+    for name, expected in (
+        ("b", b),
+        ("d", b - torch.from_numpy(wide(case.batched))),
+        ("r", r),
+        ("e", r - y),
+    ):
         tensor = tensors[name]
         assert (tensor.values(*np.indices(tensor.shape)) == expected.numpy()).all(), name
 
