@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from convt_trace.engine.reference import Verdict, compare, torch_output
     from convt_trace.links.files import from_json, to_json
     from convt_trace.links.link import from_link, to_link
+    from convt_trace.planning.sizes import sizes
     from convt_trace.player.page import to_html
     from convt_trace.views import view
     from convt_trace.views.collect import as_conv
@@ -41,6 +42,7 @@ __all__ = [
     "matrix",
     "per_group",
     "record",
+    "sizes",
     "summary",
     "to_html",
     "to_json",
@@ -61,6 +63,7 @@ _LATER = {
     "matrix": "views.matrix",
     "per_group": "views.groups",
     "record": "engine.recording",
+    "sizes": "planning.sizes",
     "summary": "answers.summary",
     "to_html": "player.page",
     "to_json": "links.files",

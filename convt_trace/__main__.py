@@ -1,4 +1,4 @@
-"""The command line: ``python -m convt_trace explain FILE`` and ``... export CASE``."""
+"""The command line: ``python -m convt_trace explain FILE``, ``... export CASE`` and ``... sizes 27 54``."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from convt_trace.engine.view import Cell, Moment, View, picked_trace, view_of
 from convt_trace.links.files import from_json
 from convt_trace.links.packed import Unreadable
 from convt_trace.links.settings import PRESETS
+from convt_trace.planning.sizes import SizesError, sizes
 from convt_trace.player.page import ExportError, to_html
 from convt_trace.player.scene import build, read_message
 from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     if chosen.command == "export":
         return _export(chosen)
+    if chosen.command == "sizes":
+        return _sizes(chosen)
     return _explain(chosen)
 
 
@@ -99,7 +102,44 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--title", default="", help="a heading")
     _unboxed(export)
+    _add_sizes(commands)
     return parser
+
+
+def _add_sizes(commands: Any) -> None:
+    does = "find the settings that make a wanted size of a given one"
+    command = commands.add_parser("sizes", help=does, description=f"{does.capitalize()}.")
+    command.add_argument("given", type=int, help="the input size, along one axis")
+    command.add_argument("wanted", type=int, nargs="?", help="the output size")
+    command.add_argument(
+        "--times", type=int, help="instead: this many times the input, for every input size"
+    )
+    command.add_argument(
+        "--kernel", type=_stretch, default=range(1, 8),
+        help="a number, or a stretch with both its ends: 2:5 (default: 1:7)",
+    )  # fmt: skip
+    for name in ("stride", "padding", "output-padding"):
+        command.add_argument(f"--{name}", type=_stretch, help="the same (default: whatever fits)")
+    command.add_argument("--dilation", type=_stretch, default=1, help="the same (default: 1)")
+    command.add_argument(
+        "--even", action="store_true", help="only those that reach all positions equally often"
+    )
+    command.add_argument("--dims", type=int, choices=(1, 2, 3), default=2)
+    command.add_argument(
+        "--channels", type=int, nargs=2, default=(1, 1), metavar=("IN", "OUT"), help="for the lines"
+    )
+    command.add_argument("--json", action="store_true", help="print the settings as JSON")
+
+
+def _stretch(text: str) -> range:
+    """Read a number, or a stretch with both its ends: 2:5."""
+    first, _, last = text.partition(":")
+    try:
+        return range(int(first), int(last or first) + 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number or a stretch such as 2:5"
+        ) from None
 
 
 def _unboxed(command: argparse.ArgumentParser) -> None:
@@ -115,6 +155,24 @@ def _cell(text: str) -> Ints:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers") from None
+
+
+# -- sizes --------------------------------------------------------------------------------------
+
+
+def _sizes(asked: argparse.Namespace) -> int:
+    names = ("times", "kernel", "stride", "padding", "output_padding", "dilation", "even")
+    options = {name: getattr(asked, name) for name in names}
+    try:
+        found = sizes(asked.given, asked.wanted, **options)
+    except SizesError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if asked.json:
+        print(json.dumps([setting.to_dict() for setting in found], indent=2))
+    else:
+        print(found.to_markdown(asked.dims, *asked.channels))
+    return 0 if found else 1
 
 
 # -- explain ------------------------------------------------------------------------------------

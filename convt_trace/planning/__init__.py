@@ -1,0 +1,1 @@
+"""Choosing a layer: which settings make which size."""
