@@ -25,6 +25,7 @@ from convt_trace.links.files import from_json
 from convt_trace.links.packed import Unreadable
 from convt_trace.links.settings import PRESETS
 from convt_trace.planning.sizes import SizesError, sizes
+from convt_trace.planning.skips import mended
 from convt_trace.player.page import ExportError, to_html
 from convt_trace.player.scene import build, read_message
 from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet
@@ -389,7 +390,9 @@ def trouble(error: SnippetError) -> str:
     """Return an error, what it means in plain words, and the smallest change that helps."""
     told = explained(error)
     if told is None:
-        return f"{error}\n{error.hint}{_ASK if error.type == 'NoBox' else ''}".rstrip()
+        mend = mended(error.message, error.reading.cases) or ""
+        asks = _ASK if error.type == "NoBox" else ""
+        return f"{error}\n{error.hint}{asks}\n{mend}".rstrip()
     code = f"\n\n{_block(told.code)}" if told.code else ""
     return f"{error}\n{told.plain} {told.fix}{code}"
 

@@ -21,6 +21,7 @@ from convt_trace.app.gallery import EXAMPLES, name_of
 from convt_trace.app.markdown import code, plain
 from convt_trace.app.readings import Asked, Result, readings, trouble
 from convt_trace.engine.sized import Sized
+from convt_trace.planning.skips import mended
 from convt_trace.snippet import LIMITS, Attempt, Call, Run, SnippetError
 from convt_trace.snippet.notebook import code_of
 
@@ -188,6 +189,8 @@ def _found(state: State, result: Result) -> None:
     reading = result.reading
     if result.error is not None and not (reading.definitions and _is_nothing(result.error)):
         _error(result.error)
+        if mend := mended(result.error.message, reading.cases):
+            st.markdown(mend)
         if result.error.type == "NoBox" and shell.is_at_home():
             _agree(state)
         if result.out_of_time:

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from convt_trace.app import address, shell
+from convt_trace.app.chain import EXAMPLE, HELP, chain
 from convt_trace.app.current import current
 from convt_trace.app.playground import case_of
 from convt_trace.app.ruler import ruler
@@ -41,7 +42,14 @@ _FIELDS = {
     "output_padding": "output_padding",
     "dilation": "dilation",
 }
-_SEARCH = {"wanted": "", "kernels": "1-7", "dilations": "1", "even": ""}
+_SEARCH = {
+    "wanted": "",
+    "kernels": "1-7",
+    "dilations": "1",
+    "even": "",
+    "of": "27",
+    "chain": EXAMPLE,
+}
 _WRITTEN = "sizes_written"
 _MOST = 512
 
@@ -65,12 +73,29 @@ def page() -> None:
         if problem:
             st.warning(problem, icon=":material/link_off:")
     _fields()
+    # What comes and goes stands apart, so that a field that is being typed into stays the same one.
+    with shell.apart():
+        given = _drawn()
+    with shell.apart():
+        if given:
+            _output_size(given)
+    _search_fields()
+    with shell.apart():
+        if given:
+            _search(given)
+    _chain()
+    if given:
+        _write(given)
+
+
+def _drawn() -> Given | None:
+    """Draw the formula; None where the fields make no layer."""
     try:
         given = _given()
         found = formula(given.layer, given.size)
     except (FieldError, LayerError) as error:
         st.error(str(error), icon=":material/error:")
-        return
+        return None
     st.markdown(f"`nn.{given.layer}`")
     alike = len(set(given.size)) == 1 and _same_axes(given)
     for one in found[:1] if alike else found:
@@ -79,9 +104,7 @@ def page() -> None:
         st.markdown(f"**{one.axis}_out**{named} = {symbols}")
         st.markdown(f"`{one.numbers}`")
         st.html(ruler(one))
-    _output_size(given)
-    _search(given)
-    _write(given)
+    return given
 
 
 def _same_axes(given: Given) -> bool:
@@ -230,7 +253,6 @@ def _output_size(given: Given) -> None:
         text = st.text_input(
             "output_size",
             key="sizes_asked",
-            placeholder=_as_text(tuple(sizes[0] for sizes in legal)),
             persist_state="session",
         )
         if not text:
@@ -246,17 +268,29 @@ def _output_size(given: Given) -> None:
             st.success(f"That is output_padding={shortest(extra)}.")
 
 
+# -- a chain of layers ------------------------------------------------------------------------------------
+
+
+def _chain() -> None:
+    st.markdown("##### A chain: a decoder or a U-Net, and its skip connections")
+    text = st.text_area("Layers", key="sizes_chain", height=280, help=HELP, persist_state="session")
+    size = st.text_input("input size of the chain", key="sizes_of", persist_state="session")
+    try:
+        chain(_numbers("input size of the chain", size, 1)[0], text)
+    except FieldError as error:
+        st.error(str(error), icon=":material/error:")
+
+
 # -- from a wanted size --------------------------------------------------------------------------------------
 
 
-def _search(given: Given) -> None:
+def _search_fields() -> None:
     st.markdown("##### The other way: from a wanted size to the settings")
     wanted, kernels, dilations, even = st.columns([2, 2, 2, 3], vertical_alignment="bottom")
-    made = _as_text(given.layer.output_size(given.size))
     wanted.text_input(
         "wanted output size",
         key="sizes_wanted",
-        placeholder=made,
+        placeholder="as above",
         help="A size, one for each axis, or x2: twice the input, for every input size.",
         persist_state="session",
     )
@@ -272,6 +306,10 @@ def _search(given: Given) -> None:
         help="Every output cell is reached by equally many taps: no checkerboard by design.",
         persist_state="session",
     )
+
+
+def _search(given: Given) -> None:
+    made = _as_text(given.layer.output_size(given.size))
     try:
         found = _found(given, st.session_state.sizes_wanted or made)
     except (FieldError, SizesError) as error:

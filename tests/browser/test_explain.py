@@ -511,3 +511,17 @@ def test_a_file_of_code_is_dropped_on_the_editor(page: Page) -> None:
     )
     expect(editor(page)).to_have_value(ANSWER)
     expect(answer(page)).to_contain_text("= 12")
+
+
+def test_a_skip_connection_that_is_one_off_is_told_what_mends_it(page: Page) -> None:
+    open_at(page)
+    explain(
+        page,
+        "import torch\nfrom torch import nn\nx = torch.ones(1, 1, 9, 9)\n"
+        "up = nn.ConvTranspose2d(1, 2, 2, stride=2)(nn.MaxPool2d(2)(x))\ntorch.cat([x, up], 1)",
+    )
+    expect(page.get_by_text("Sizes of tensors must match")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("makes 8 along H and W, where 9 is wanted: 1 too few")).to_be_visible()
+    expect(
+        page.get_by_text("nn.ConvTranspose2d(1, 2, 2, stride=2, output_padding=1)")
+    ).to_be_visible()

@@ -107,3 +107,33 @@ def test_a_phone_has_the_page(phone: Page) -> None:
     open_at(phone, SEARCH + "&wanted=54")
     expect(phone.get_by_text("goes with")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= phone.viewport_size["width"]
+
+
+def test_a_unet_that_is_one_off_is_mended(page: Page) -> None:
+    open_at(page)
+    off = page.get_by_text("Line 8: b has 13, and here it is 12: 1 too few.")
+    expect(off).to_be_visible()
+    expect(page.get_by_text("Line 10: a has 27, and here it is 26: 1 too few.")).to_be_visible()
+    expect(page.get_by_text("Input sizes that go through: multiples of 4.")).to_be_visible()
+    mend = page.get_by_text("line 7: kernel_size=2, padding=0, output_padding=1")
+    expect(mend.first).to_be_visible()
+    layers = page.get_by_role("textbox", name="Layers")
+    expect(layers).to_have_value(re.compile("save a"))
+    text = layers.input_value()
+    mended = text.replace("2, stride=2)", "2, stride=2, output_padding=1)")
+    assert mended != text
+    layers.fill(mended)
+    layers.press("Control+Enter")
+    expect(page.get_by_text("27 goes through, and comes out as 27.")).to_be_visible()
+    expect(off).to_have_count(0)
+    page.reload()
+    expect(page.get_by_text("27 goes through")).to_be_visible(timeout=60_000)
+
+
+def test_a_chain_that_cannot_be_read_names_its_line(page: Page) -> None:
+    open_at(page)
+    layers = page.get_by_role("textbox", name="Layers")
+    layers.fill("nn.Conv2d(1, 1, 3)\nnn.LSTM(3, 4)")
+    layers.press("Control+Enter")
+    expect(page.get_by_text("Line 2: LSTM is not known here")).to_be_visible()
+    expect(layers).to_have_value("nn.Conv2d(1, 1, 3)\nnn.LSTM(3, 4)")
