@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from convt_trace.engine.reference import Verdict, compare, torch_output
     from convt_trace.links.files import from_json, to_json
     from convt_trace.links.link import from_link, to_link
+    from convt_trace.planning.overlap import overlap
     from convt_trace.player.page import to_html
     from convt_trace.views import view
     from convt_trace.views.collect import as_conv
@@ -39,6 +40,7 @@ __all__ = [
     "from_json",
     "from_link",
     "matrix",
+    "overlap",
     "per_group",
     "record",
     "summary",
@@ -59,6 +61,7 @@ _LATER = {
     "from_json": "links.files",
     "from_link": "links.link",
     "matrix": "views.matrix",
+    "overlap": "planning.overlap",
     "per_group": "views.groups",
     "record": "engine.recording",
     "summary": "answers.summary",
@@ -102,7 +105,7 @@ for _class, _name, _given in (
     (Trace, "to_html", _method("to_html")),
     *(
         (Case, name, _method(name))
-        for name in ("as_conv", "as_gradient", "matrix", "per_group", "view")
+        for name in ("as_conv", "as_gradient", "matrix", "overlap", "per_group", "view")
     ),
     (Case, "_repr_html_", _repr_html_),
     (Trace, "_repr_html_", _repr_html_),

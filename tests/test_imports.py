@@ -15,7 +15,12 @@ import convt_trace
 PACKAGE = Path(convt_trace.__file__).parent
 
 #: The wings from the ground up; each may import those on the floors below its own, and itself.
-FLOORS = (("engine",), ("answers", "links", "snippet", "views"), ("player",), ("app", "__main__"))
+FLOORS = (
+    ("engine",),
+    ("answers", "links", "snippet", "views", "planning"),
+    ("player",),
+    ("app", "__main__"),
+)
 #: The engine from the ground up; only the last two need torch.
 ENGINE = (
     "errors", "text", "memory", "layer", "orders", "arrays", "blocks", "trace", "case", "view",

@@ -1,0 +1,1 @@
+"""Planning a layer: where its multiply-accumulates pile up, and what to take instead."""
