@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from convt_trace.engine.reference import Verdict, compare, torch_output
     from convt_trace.links.files import from_json, to_json
     from convt_trace.links.link import from_link, to_link
+    from convt_trace.planning.alternatives import alternatives
     from convt_trace.planning.overlap import overlap
+    from convt_trace.planning.stacked import stacked
     from convt_trace.player.page import to_html
     from convt_trace.views import view
     from convt_trace.views.collect import as_conv
@@ -34,6 +36,7 @@ __all__ = [
     "Macs",
     "Trace",
     "Verdict",
+    "alternatives",
     "as_conv",
     "as_gradient",
     "compare",
@@ -43,6 +46,7 @@ __all__ = [
     "overlap",
     "per_group",
     "record",
+    "stacked",
     "summary",
     "to_html",
     "to_json",
@@ -55,6 +59,7 @@ __all__ = [
 #: Names that are imported at their first use: some of them import torch, which `trace` does not need.
 _LATER = {
     "Verdict": "engine.reference",
+    "alternatives": "planning.alternatives",
     "as_conv": "views.collect",
     "as_gradient": "views.gradient",
     "compare": "engine.reference",
@@ -64,6 +69,7 @@ _LATER = {
     "overlap": "planning.overlap",
     "per_group": "views.groups",
     "record": "engine.recording",
+    "stacked": "planning.stacked",
     "summary": "answers.summary",
     "to_html": "player.page",
     "to_json": "links.files",
