@@ -194,7 +194,8 @@ def as_it_is(
 def even_layer(layer: Layer) -> Layer | None:
     """Return the nearest layer whose kernel is a multiple of the stride, with the same output size.
 
-    The nearest kernel is taken per axis, of two the larger. A dilation that shares a factor with the
+    Of two kernels as near the larger is taken, per axis, and of those that leave cells at the end of the
+    output without a MAC none, unless the layer has such cells. A dilation that shares a factor with the
     stride becomes 1: with it some cells get nothing, whatever the kernel.
 
     Returns
@@ -242,7 +243,8 @@ def _even_axis(
         uncropped = output_length(1, kernel, stride, 0, 0, apart)
         crop = uncropped - output_length(1, taps, stride, padding, output_padding, dilation)
         half = max(0, -(-crop // 2))
-        if 2 * half - crop < max(stride, apart):
+        # No cells at the end that nothing reaches, unless the layer has them too.
+        if -crop <= max(0, output_padding - padding) and 2 * half - crop < max(stride, apart):
             return kernel, half, 2 * half - crop, apart
     return None
 
