@@ -193,6 +193,10 @@ def test_known_even_layers() -> None:
     assert str(even_layer(Layer.of(1, 1, 4, 2, dilation=2, dims=1))) == (
         "ConvTranspose1d(1, 1, 8, stride=2, padding=1, output_padding=1)"
     )
+    # Its output_padding of 3 is for its dilation: with stride 2 and dilation 1 torch takes 1 at most.
+    assert str(even_layer(Layer.of(1, 1, 4, 2, 0, 3, dilation=4, dims=1))) == (
+        "ConvTranspose1d(1, 1, 16, stride=2)"
+    )
     # A kernel of 3 would be nearer, and leave the last cell without a MAC.
     assert str(even_layer(Layer.of(1, 1, 4, 3, dims=1))) == (
         "ConvTranspose1d(1, 1, 6, stride=3, padding=1)"
