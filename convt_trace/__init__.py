@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from convt_trace.links.link import from_link, to_link
     from convt_trace.planning.alternatives import alternatives
     from convt_trace.planning.overlap import overlap
+    from convt_trace.planning.sizes import sizes
     from convt_trace.planning.stacked import stacked
     from convt_trace.player.page import to_html
     from convt_trace.views import view
@@ -46,6 +47,7 @@ __all__ = [
     "overlap",
     "per_group",
     "record",
+    "sizes",
     "stacked",
     "summary",
     "to_html",
@@ -69,6 +71,7 @@ _LATER = {
     "overlap": "planning.overlap",
     "per_group": "views.groups",
     "record": "engine.recording",
+    "sizes": "planning.sizes",
     "stacked": "planning.stacked",
     "summary": "answers.summary",
     "to_html": "player.page",

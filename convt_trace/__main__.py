@@ -1,4 +1,4 @@
-"""The command line: ``python -m convt_trace explain FILE``, ``... export CASE``, ``... overlap LINE``."""
+"""The command line: ``python -m convt_trace explain FILE``, and ``export``, ``sizes``, ``overlap``."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from convt_trace.links.settings import PRESETS
 from convt_trace.planning.alternatives import alternatives
 from convt_trace.planning.counts import Counts
 from convt_trace.planning.overlap import overlap
+from convt_trace.planning.sizes import SizesError, sizes
 from convt_trace.planning.stacked import stacked
 from convt_trace.planning.typed import NotReadError, layer_of
 from convt_trace.player.page import ExportError, to_html
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     if chosen.command == "export":
         return _export(chosen)
+    if chosen.command == "sizes":
+        return _sizes(chosen)
     if chosen.command == "overlap":
         return _overlap(chosen)
     return _explain(chosen)
@@ -109,21 +112,61 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument("--title", default="", help="a heading")
     _unboxed(export)
+    _add_sizes(commands)
+    _add_overlap(commands)
+    return parser
 
+
+def _add_overlap(commands: Any) -> None:
     does = "count how many MACs land in each output cell of a layer, or of some in a row"
-    planned = commands.add_parser("overlap", help=does, description=f"{does.capitalize()}.")
-    planned.add_argument(
+    command = commands.add_parser("overlap", help=does, description=f"{does.capitalize()}.")
+    command.add_argument(
         "lines", nargs="+", metavar="layer",
         help='a line of torch: "nn.ConvTranspose2d(3, 8, 4, stride=3)"; then the input size: 16 16',
     )  # fmt: skip
-    planned.add_argument(
+    command.add_argument(
         "--map", action="store_true", help="print the count of every output cell: needs a size"
     )
-    planned.add_argument(
+    command.add_argument(
         "--alternatives", action="store_true",
         help="print what can stand in for the layer, as programs: needs a size",
     )  # fmt: skip
-    return parser
+
+
+def _add_sizes(commands: Any) -> None:
+    does = "find the settings that make a wanted size of a given one"
+    command = commands.add_parser("sizes", help=does, description=f"{does.capitalize()}.")
+    command.add_argument("given", type=int, help="the input size, along one axis")
+    command.add_argument("wanted", type=int, nargs="?", help="the output size")
+    command.add_argument(
+        "--times", type=int, help="instead: this many times the input, for every input size"
+    )
+    command.add_argument(
+        "--kernel", type=_stretch, default=range(1, 8),
+        help="a number, or a stretch with both its ends: 2:5 (default: 1:7)",
+    )  # fmt: skip
+    for name in ("stride", "padding", "output-padding"):
+        command.add_argument(f"--{name}", type=_stretch, help="the same (default: whatever fits)")
+    command.add_argument("--dilation", type=_stretch, default=1, help="the same (default: 1)")
+    command.add_argument(
+        "--even", action="store_true", help="only those that reach all positions equally often"
+    )
+    command.add_argument("--dims", type=int, choices=(1, 2, 3), default=2)
+    command.add_argument(
+        "--channels", type=int, nargs=2, default=(1, 1), metavar=("IN", "OUT"), help="for the lines"
+    )
+    command.add_argument("--json", action="store_true", help="print the settings as JSON")
+
+
+def _stretch(text: str) -> range:
+    """Read a number, or a stretch with both its ends: 2:5."""
+    first, _, last = text.partition(":")
+    try:
+        return range(int(first), int(last or first) + 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number or a stretch such as 2:5"
+        ) from None
 
 
 def _unboxed(command: argparse.ArgumentParser) -> None:
@@ -139,6 +182,24 @@ def _cell(text: str) -> Ints:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of whole numbers") from None
+
+
+# -- sizes --------------------------------------------------------------------------------------
+
+
+def _sizes(asked: argparse.Namespace) -> int:
+    names = ("times", "kernel", "stride", "padding", "output_padding", "dilation", "even")
+    options = {name: getattr(asked, name) for name in names}
+    try:
+        found = sizes(asked.given, asked.wanted, **options)
+    except SizesError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if asked.json:
+        print(json.dumps([setting.to_dict() for setting in found], indent=2))
+    else:
+        print(found.to_markdown(asked.dims, *asked.channels))
+    return 0 if found else 1
 
 
 # -- explain ------------------------------------------------------------------------------------
@@ -292,7 +353,7 @@ def _facts(call: Call) -> list[str]:
 
 def _answered(call: Call, cell: Ints | None) -> str:
     """Return the whole answer, or that of one cell."""
-    if cell is not None and call.output.size and (call.case or not call.transposed):
+    if cell is not None and call.output.size and (call.case or call.conv):
         try:
             return _cell_answer(call, cell)
         except IndexError as outside:
@@ -303,7 +364,7 @@ def _answered(call: Call, cell: Ints | None) -> str:
 def _in_short(call: Call) -> str:
     if call.case:
         return words.short_answer(call.case)
-    if call.transposed:
+    if call.conv is None:
         return "This one is not added up: its numbers are complex, or there are none."
     return conv_short_answer(*_given(call))
 
@@ -311,7 +372,7 @@ def _in_short(call: Call) -> str:
 def _given(call: Call) -> tuple[Any, ...]:
     """Return a plain convolution as `conv_short_answer` takes it."""
     return (
-        call.x, call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups,
+        call.x, call.weight, call.bias, call.stride, call.zeros, call.dilation, call.groups,
         call.output,
     )  # fmt: skip
 
@@ -331,7 +392,7 @@ def _not_there(reading: Reading, cell: Ints) -> str:
     """Return why no call has a cell; empty if one has it."""
     reason = "no call has an output to look at"
     for call in reading.calls:
-        if call.output.size and (call.case or not call.transposed):
+        if call.output.size and (call.case or call.conv):
             try:
                 _cell_answer(call, cell)
             except IndexError as outside:

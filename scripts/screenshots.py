@@ -63,6 +63,16 @@ VIEWS = (
     Picture("view-3d", f"{VOLUME}&views=collect", 45, HIGH),
     Picture("view-phone", "?views=beside", 44, {"viewport": {"width": 390, "height": 2600}}),
 )
+#: Pages without a player: name, address, the text to wait for, the height.
+OTHERS = (
+    (
+        "sizes",
+        "Sizes?dims=2d&in_channels=64&out_channels=32&groups=1&size=27&kernel=4&stride=2&padding=1"
+        "&output_padding=0&dilation=1&wanted=54&kernels=2-5",
+        "goes with",
+        1160,
+    ),
+)
 #: The player alone, with the question.
 FILM = Picture(
     "steps", "?embed=true", 0, {"viewport": {"width": 960, "height": 860}, "color_scheme": "light"}
@@ -133,6 +143,15 @@ def main() -> None:
                 shot = Image.open(io.BytesIO(section.screenshot())).convert("RGB")
                 shot.save(IMAGES / f"{picture.name}.webp", lossless=True, method=6)
                 print(f"docs/images/{picture.name}.webp")
+        for name, query, text, height in OTHERS:
+            page = browser.new_page(
+                viewport={"width": 1280, "height": height}, color_scheme="light"
+            )
+            page.goto(f"{app.url}/{query}")
+            expect(page.get_by_text(text).first).to_be_visible(timeout=60_000)
+            page.wait_for_timeout(2000)  # until the table is drawn
+            page.screenshot(path=IMAGES / f"{name}.png")
+            print(f"docs/images/{name}.png")
         with opened(browser, FILM, app.url) as page:
             save_film(IMAGES / f"{FILM.name}.webp", list(frames(page)))
             print(f"docs/images/{FILM.name}.webp")

@@ -1,7 +1,8 @@
 """Write messages for the JavaScript tests: `python tests/make_scenes.py FOLDER`.
 
-Random small layers, each whole in one window, in both orders; one layer in many windows; numbers that
-are hard to carry. ``scenes.json`` lists the files, each with what Python calls its cells, row by row.
+Random small layers, each whole in one window, in both orders; one layer in many windows; plain
+convolutions; numbers that are hard to carry. ``scenes.json`` lists the files, each with what Python
+calls its cells, row by row.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from unittest.mock import patch
 import numpy as np
 
 from convt_trace import Case, views
+from convt_trace.engine.conv import Conv
 from convt_trace.engine.view import View, picked_trace
 from convt_trace.links.settings import PRESETS
+from convt_trace.player import conv_scene as conv_scenes
 from convt_trace.player import scene as scenes
 from convt_trace.player.linked import with_views
 from convt_trace.player.scene import messages, read_message, scene
@@ -58,6 +61,45 @@ def long_axis(random: np.random.Generator) -> Case:
     """A layer longer than a small screen."""
     x, weight = random.integers(-3, 4, (1, 2, 40)), random.integers(-3, 4, (2, 2, 3))
     return Case.of(x.astype(np.float64), weight.astype(np.float64), stride=2, padding=1)
+
+
+def random_conv(random: np.random.Generator, dims: int) -> Conv:
+    """A small plain convolution with every parameter its own on every axis."""
+    longest = {1: 6, 2: 4, 3: 3}[dims]
+    kernel, dilation = random.integers(1, longest, dims), random.integers(1, 3, dims)
+    padding = random.integers(0, 3, dims)
+    least = np.maximum(1, dilation * (kernel - 1) + 1 - 2 * padding)
+    size = [int(random.integers(low, max(low, longest) + 1)) for low in least]
+    groups, ins, outs = (int(number) for number in random.integers(1, 3, 3))
+    batch = [] if random.random() < 0.3 else [2]
+    dtype = random.choice([np.float32, np.int64])
+    return Conv.of(
+        random.integers(-3, 4, (*batch, groups * ins, *size)).astype(dtype),
+        random.integers(-3, 4, (groups * outs, ins, *kernel)).astype(dtype),
+        random.integers(-3, 4, groups * outs).astype(dtype) if random.random() < 0.5 else None,
+        stride=random.integers(1, 4, dims).tolist(),
+        padding=padding.tolist(),
+        dilation=dilation.tolist(),
+        groups=groups,
+    )
+
+
+def conv_names(conv: Conv, view: View, rows: range) -> list[list[str]]:
+    """What a row of a plain convolution's input value, tap and output cell are called."""
+    item = "" if conv.unbatched else f"{view.n},"
+    ins = conv.layer.in_per_group
+
+    def written(*numbers: int) -> str:
+        return ",".join(map(str, numbers))
+
+    return [
+        [
+            f"x[{item}{written(mac.in_channel, *mac.i)}]" if mac.kept else "a padded zero",
+            f"w[{written(mac.out_channel, mac.in_channel % ins, *mac.k)}]",
+            f"y[{item}{written(mac.out_channel, *mac.o)}]",
+        ]
+        for mac in picked_trace(conv, view)[rows.start : rows.stop]
+    ]
 
 
 def names(case: Case, view: View, rows: range) -> list[list[str]]:
@@ -135,6 +177,24 @@ def main(folder: Path) -> None:
         )
         return int(window["stop"])
 
+    def write_conv(kind: str, conv: Conv, view: View, number: int = 0) -> int:
+        message = conv_scenes.build_conv(conv, view, number)
+        header = read_message(message)[0]
+        window, file = header["window"], f"{len(files)}.scene"
+        (folder / file).write_bytes(message)
+        output = scenes.wide(conv.trace().output)
+        files.append(
+            {
+                "file": file,
+                "kind": kind,
+                "about": f"{conv.line()} on {conv.x.shape}",
+                "names": conv_names(conv, view, range(window["start"], window["stop"])),
+                "output": (output if conv.unbatched else output[view.n]).reshape(-1).tolist(),
+                "padded": conv.geometry.padded_macs,
+            }
+        )
+        return int(window["stop"])
+
     random = np.random.default_rng(20)
     for dims in (1, 2, 3):
         for _ in range(8):
@@ -161,6 +221,16 @@ def main(folder: Path) -> None:
                 while stop < len(trace):
                     stop = write(f"windows {order} {long.dims}d", long, View(order), stop)
     messages.forget()
+    random = np.random.default_rng(21)
+    for dims in (1, 2, 3):
+        for _ in range(8):
+            conv = random_conv(random, dims)
+            write_conv("conv", conv, View("gather", n=0 if conv.unbatched else 1))
+    long = Conv.of(np.ones((1, 1, 60)), np.array([[[1.0, 2.0, 3.0]]]), stride=2, padding=1)
+    with patch.object(conv_scenes, "POSITIONS", {1: 20}):
+        stop = 0
+        while stop < len(long.trace()):
+            stop = write_conv("conv windows", long, View("gather"), stop)
     hard = np.array([[[np.nan, np.inf, -np.inf, -0.0, 1e300, 0.1]]])
     write("floats", Case.of(hard, np.ones((1, 1, 1))), View())
     write("integers", Case.of(np.array([[[2**62, -(2**62)]]]), np.array([[[1]]])), View())

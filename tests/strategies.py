@@ -22,6 +22,7 @@ from torch.nn import functional
 
 import convt_trace
 from convt_trace import Case
+from convt_trace.engine.conv import Conv
 from convt_trace.links.packed import DTYPES
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
@@ -153,7 +154,7 @@ def layers(
     )
 
 
-def spoil(drawn: Drawn, seed: int) -> None:
+def spoil(drawn: Drawn | DrawnConv, seed: int) -> None:
     """Put NaN, Inf, -Inf or 0 in two places of x and two of the weight, or fewer."""
     random = np.random.default_rng(seed)
     for tensor in (drawn.x, drawn.weight):
@@ -162,6 +163,89 @@ def spoil(drawn: Drawn, seed: int) -> None:
             random.choice([np.nan, np.inf, -np.inf, 0], 2),
         ):
             tensor.view(-1)[at] = value
+
+
+@dataclass(frozen=True)
+class DrawnConv:
+    """A plain convolution: x (N, C_in, *L) or (C_in, *L), weight (C_out, C_in/groups, *K)."""
+
+    x: torch.Tensor
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    parameters: dict[str, Any]
+
+    @property
+    def dims(self) -> int:
+        return self.weight.ndim - 2
+
+    @property
+    def batched(self) -> torch.Tensor:
+        return self.x if self.x.ndim == self.dims + 2 else self.x[None]
+
+    @property
+    def sides(self) -> list[tuple[int, int]]:
+        """Zeros before and after each axis."""
+        padding, dilation = self.parameters["padding"], self.parameters["dilation"]
+        if padding == "same":
+            both = [d * (k - 1) for d, k in zip(dilation, self.weight.shape[2:])]
+            return [(b // 2, b - b // 2) for b in both]
+        return [(p, p) for p in padding]
+
+    def conv(self) -> Conv:
+        return Conv.of(self.x, self.weight, self.bias, **self.parameters)
+
+    def torch(self) -> torch.Tensor:
+        """torch's own output; small integer dtypes, which it has no kernel for, through int64."""
+        tensors = [self.x, self.weight, self.bias]
+        if self.x.dtype in INTEGERS:
+            tensors = [None if tensor is None else tensor.long() for tensor in tensors]
+        function = getattr(functional, f"conv{self.dims}d")
+        return function(*tensors, **self.parameters).to(self.x.dtype)
+
+
+@st.composite
+def convs(
+    draw: st.DrawFn,
+    dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.float64, torch.int64),
+    whole: bool | None = None,
+) -> DrawnConv:
+    """A plain convolution of 1 to 3 dimensions, every parameter its own on every axis."""
+    number = draw(_numbers())
+    dims = number(1, 3)
+    longest, widest = _LONGEST[dims]
+    kernel = [number(1, widest) for _ in range(dims)]
+    dilation = [min(number(1, 3), number(1, 3)) for _ in range(dims)]
+    same = number(0, 4) == 0
+    stride = [1 if same else min(number(1, 4), number(1, 4)) for _ in range(dims)]
+    padding: Any = "same" if same else tuple(min(number(0, 3), number(0, 3)) for _ in range(dims))
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel)]
+    least = [
+        1 if same else max(1, s - 2 * p) for s, p in zip(spans, padding if not same else spans)
+    ]
+    size = [number(low, max(low, longest)) for low in least]
+    groups, ins, outs = number(1, 3), number(1, 3), number(1, 2)
+    batch = [None, 1, 2][number(0, 2)]
+    dtype = dtypes[number(0, len(dtypes) - 1)]
+    whole = bool(number(0, 1)) if whole is None else whole
+    assume(groups * ins * outs * (batch or 1) * prod(size) * prod(kernel) <= _MOST_MACS)
+    random = torch.Generator().manual_seed(number(0, 2**20))
+
+    def tensor(*shape: int) -> torch.Tensor:
+        if whole or dtype in INTEGERS:
+            return torch.randint(-3, 4, shape, generator=random).to(dtype)
+        return torch.randn(shape, generator=random, dtype=torch.float64).to(dtype)
+
+    return DrawnConv(
+        x=tensor(*([] if batch is None else [batch]), groups * ins, *size),
+        weight=tensor(groups * outs, ins, *kernel),
+        bias=tensor(groups * outs) if number(0, 1) else None,
+        parameters={
+            "groups": groups,
+            "stride": tuple(stride),
+            "padding": padding,
+            "dilation": tuple(dilation),
+        },
+    )
 
 
 class Row(NamedTuple):
@@ -199,6 +283,38 @@ def loop(drawn: Drawn, order: str = "scatter") -> list[Row]:
         sums[n, co, o] = before + x * w
         kept = all(0 <= place < length for place, length in zip(o, size))
         rows.append(Row(n, group, ci, co, i, k, o, kept, x, w, x * w, before, sums[n, co, o]))
+    return rows
+
+
+def conv_loop(drawn: DrawnConv) -> list[Row]:
+    """Every MAC of a plain convolution by nested loops: cell by cell, channel by channel, tap by tap.
+
+    A position outside the input is a padded zero; there a row is not `kept`.
+    """
+    x, weight, p = drawn.batched, drawn.weight, drawn.parameters
+    outs, ins = len(weight) // p["groups"], weight.shape[1]
+    before = [side for side, _ in drawn.sides]
+    zero = 0 if drawn.x.dtype in INTEGERS else 0.0
+    rows = []
+    for n, co in product(range(len(x)), range(len(weight))):
+        for o in product(*map(range, drawn.torch().shape[-drawn.dims :])):
+            held = zero
+            for local, k in product(range(ins), product(*map(range, weight.shape[2:]))):
+                ci = co // outs * ins + local
+                i = tuple(
+                    at * stride - pad + tap * dilation
+                    for at, stride, pad, tap, dilation in zip(
+                        o, p["stride"], before, k, p["dilation"]
+                    )
+                )
+                kept = all(0 <= at < length for at, length in zip(i, x.shape[2:]))
+                value = x[(n, ci, *i)].item() if kept else zero
+                w = weight[(co, local, *k)].item()
+                after = held + value * w
+                rows.append(
+                    Row(n, co // outs, ci, co, i, k, o, kept, value, w, value * w, held, after)
+                )
+                held = after
     return rows
 
 

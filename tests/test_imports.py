@@ -17,14 +17,14 @@ PACKAGE = Path(convt_trace.__file__).parent
 #: The wings from the ground up; each may import those on the floors below its own, and itself.
 FLOORS = (
     ("engine",),
-    ("answers", "links", "snippet", "views", "planning"),
+    ("answers", "links", "planning", "snippet", "views"),
     ("player",),
     ("app", "__main__"),
 )
 #: The engine from the ground up; only the last two need torch.
 ENGINE = (
-    "errors", "text", "memory", "layer", "orders", "arrays", "blocks", "trace", "case", "view",
-    "cost", "sized", "reference", "modules", "gradients", "recording",
+    "errors", "text", "memory", "layer", "orders", "arrays", "blocks", "trace", "case", "conv_layer",
+    "conv_trace", "conv", "view", "cost", "sized", "reference", "modules", "gradients", "recording",
 )  # fmt: skip
 LIBRARIES = {"numpy", "ml_dtypes"}
 

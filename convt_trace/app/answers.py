@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -10,12 +11,19 @@ from convt_trace.answers import transposed as words
 from convt_trace.answers.advice import unbatched_warning
 from convt_trace.answers.misread import misread
 from convt_trace.answers.pasted import PastedError, read_result
-from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
+from convt_trace.answers.plain import (
+    ORDER,
+    conv_cell_answer,
+    conv_counts,
+    conv_short_answer,
+    no_picture,
+)
 from convt_trace.app import address, opened
 from convt_trace.app.copy_button import copy_button
 from convt_trace.app.markdown import code, plain
 from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case
+from convt_trace.engine.conv import Conv
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.memory import Cache
 from convt_trace.engine.text import AXES
@@ -45,16 +53,18 @@ def show(call: Call, key: str) -> None:
         Tells this call's widgets from all others'.
     """
     case = call.case
-    layer = f" runs {code(case.line())}" if case is not None else ""
+    conv = call.conv
+    ran = None if call.mode else case or conv
+    layer = f" runs {code(ran.line())}" if ran is not None else ""
     maker = f", as {plain(call.maker)}" if call.maker else ""
     st.markdown(f"Line {call.line}: {code(call.source)}{layer}{maker}")
     if case is not None:
         _transposed(call, case, key)
-    elif call.transposed:
+    elif conv is not None:
+        _plain(call, conv, key)
+    else:
         st.markdown(_facts(call))
         st.info("There is no picture of this call: its numbers are complex, or it has none.")
-    else:
-        _plain(call, key)
 
 
 def _facts(call: Call) -> str:
@@ -181,19 +191,44 @@ def _cell_fields(shape: Sequence[int], unbatched: bool, key: str) -> Ints:
 # -- a plain convolution --------------------------------------------------------------------------
 
 
-def _plain(call: Call, key: str) -> None:
-    """Explain a plain convolution; the player draws transposed ones only."""
-    st.caption(_facts(call))
+def _plain(call: Call, conv: Conv, key: str) -> None:
+    """Explain a plain convolution."""
+    st.caption(conv_counts(conv))
     _sample(call)
-    given = (call.x, call.weight, call.bias, call.stride, call.padding, call.dilation, call.groups)
-    answer = conv_short_answer(*given, output=call.output)
+    answer = conv_short_answer(*_given(call))
     _answer(answer, key)
     copy_button("Copy as Markdown", answer, key=f"copy_{key}")
-    unbatched = call.x.ndim == call.dims + 1
-    shape = (1, *call.output.shape) if unbatched else call.output.shape
+    if call.mode:
+        st.info(plain(no_picture(call.mode)))
     if call.output.size:
-        cell = _cell_fields(shape, unbatched, key)
-        st.markdown(conv_cell_answer(*given, call.output, *cell))
+        _plain_walk(call, conv, key)
+
+
+@st.fragment
+def _plain_walk(call: Call, conv: Conv, key: str) -> None:
+    """Draw the player and explain a cell; a click in the player runs only this again."""
+    if not call.mode:
+        st.caption(ORDER)
+    # The fields stand below the player and say which batch item and channel it shows.
+    picture = st.container()
+    cell = _cell_fields(conv.geometry.output_shape, conv.unbatched, key)
+    if not call.mode:
+        with picture:
+            player(
+                conv,
+                view_of(conv, "gather", cell),
+                key=f"player_{key}",
+                asked=lambda asked: _ask(asked, key),
+            )
+    st.markdown(conv_cell_answer(*_given(call), *cell))
+
+
+def _given(call: Call) -> tuple[Any, ...]:
+    """Return a plain convolution as its words take it."""
+    return (
+        call.x, call.weight, call.bias, call.stride, call.zeros, call.dilation, call.groups,
+        call.output,
+    )  # fmt: skip
 
 
 # -- "I got something else" -----------------------------------------------------------------------

@@ -11,8 +11,10 @@ import streamlit as st
 
 from convt_trace.app import server
 from convt_trace.engine.case import Case
+from convt_trace.engine.conv import Conv
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.view import Cell, Moment, View
+from convt_trace.player.conv_scene import conv_scene
 from convt_trace.player.linked import with_views
 from convt_trace.player.scene import Opening, opened, scene
 
@@ -50,7 +52,7 @@ _asking_player = _component("convt_trace_asking_player", cells=True)
 
 
 def player(
-    case: Case,
+    case: Case | Conv,
     view: View,
     opening: Opening | None = None,
     *,
@@ -62,7 +64,7 @@ def player(
 
     Parameters
     ----------
-    case : Case
+    case : Case or Conv
     view : View
         Order, batch item and channels to look at.
     opening : Opening, optional
@@ -108,10 +110,15 @@ def player(
         if asked and cell:
             asked(cell)
 
-    window = scene(case, view, st.session_state.get(wanted, 0))
+    number = st.session_state.get(wanted, 0)
+    if isinstance(case, Conv):
+        message = conv_scene(case, view, number)
+    else:
+        views = st.session_state.get(beside, ())
+        message = with_views(scene(case, view, number), case, view, views)
     result = (_player if asked is None else _asking_player)(
         key=key,
-        data=opened(with_views(window, case, view, st.session_state.get(beside, ())), opening),
+        data=opened(message, opening),
         on_window_change=remember,
         on_views_change=open_views,
         on_hide_change=tell,

@@ -17,6 +17,7 @@ PAGES = (
     ("app.py", "Playground", ":material/play_circle:"),
     ("pages/1_Explain.py", "Explain", ":material/contract:"),
     ("pages/2_Lesson.py", "Lesson", ":material/school:"),
+    ("pages/3_Sizes.py", "Sizes", ":material/straighten:"),
 )
 
 #: Streamlit's margins are wide; the pictures need the room.

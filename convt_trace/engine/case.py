@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convt_trace.engine.arrays import as_array, scalar_type, wide
+from convt_trace.engine.blocks import add_up
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import DEFAULTS, Geometry, Layer, whole
 from convt_trace.engine.trace import Trace
@@ -71,7 +72,7 @@ class Case:
         origin: str = "",
     ) -> Case:
         """Make a case from arrays, tensors or nested lists: the arguments are those of `trace`."""
-        x, weight = _pair(x, weight)
+        x, weight = pair(x, weight)
         dims = weight.ndim - 2
         if dims not in (1, 2, 3):
             least = "weight should have at least three dimensions"
@@ -188,11 +189,30 @@ class Case:
         >>> case.finished(np.array([[[1.0, 2.0]]])).tolist()
         [[[6.0, 7.0]]]
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            if self.bias is not None:
-                sums = sums + wide(self.bias).reshape(1, -1, *[1] * self.dims)
-            result = sums.astype(self.x.dtype)
-        return result[0] if self.unbatched else result
+        return finished(sums, self.bias, self.x.dtype, self.unbatched)
+
+    def added(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Return the output's sums of other numbers in these tensors' places, without the bias.
+
+        Parameters
+        ----------
+        x, weight : ndarray of float64 or int64, in the shapes of `batched` and `weight`
+
+        Returns
+        -------
+        ndarray, shape (N, C_out, *L_out)
+
+        >>> case = Case.of([[[2, -1]]], [[[1, 5]]])
+        >>> case.added(np.abs(case.batched), case.weight).tolist()
+        [[[2, 11, 5]]]
+        """
+        canvas = add_up(self.geometry, x, weight)
+        return canvas[(slice(None), slice(None), *(axis.inside for axis in self.geometry.axes))]
+
+    @property
+    def most_terms(self) -> int:
+        """Terms of the output cell that has the most."""
+        return self.layer.in_per_group * prod(axis.most for axis in self.geometry.axes)
 
     @property
     def parameter_count(self) -> int:
@@ -343,7 +363,22 @@ def trace(
     return case.trace(order)
 
 
-def _pair(x: Any, weight: Any) -> tuple[np.ndarray, np.ndarray]:
+def finished(
+    sums: np.ndarray, bias: np.ndarray | None, dtype: np.dtype, unbatched: bool
+) -> np.ndarray:
+    """Return the output that a batch's sums become: the bias added, in a dtype and torch's shape.
+
+    >>> finished(np.array([[[1.0, 2.0]]]), None, np.dtype("float32"), unbatched=True).shape
+    (1, 2)
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        if bias is not None:
+            sums = sums + wide(bias).reshape(1, -1, *[1] * (sums.ndim - 2))
+        result = sums.astype(dtype)
+    return result[0] if unbatched else result
+
+
+def pair(x: Any, weight: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return input and weight as arrays of one dtype; a nested list takes the other's."""
     typed = hasattr(x, "dtype"), hasattr(weight, "dtype")
     if typed == (False, False):

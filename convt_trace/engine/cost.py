@@ -16,6 +16,7 @@ from math import gcd, prod
 import numpy as np
 
 from convt_trace.engine.case import Case
+from convt_trace.engine.conv import Conv
 from convt_trace.engine.layer import Ints, Layer
 from convt_trace.engine.view import CHANNELS, GROUPS, POSITIONS
 
@@ -93,9 +94,34 @@ class Cost:
         )
 
 
-def cost_of(case: Case) -> Cost:
-    """Count the cost of a case."""
+def cost_of(case: Case | Conv) -> Cost:
+    """Count the cost of a case, or of a plain convolution."""
+    if isinstance(case, Conv):
+        return _cost_of_conv(case)
     return Cost.of(case.geometry.batch, case.layer, case.geometry.input_size)
+
+
+def _cost_of_conv(conv: Conv) -> Cost:
+    """Count the same of a plain convolution: its cells are those of its output."""
+    layer, geometry = conv.layer, conv.geometry
+    items, taps = max(geometry.batch, 1), prod(layer.kernel_size)
+    most = POSITIONS[layer.dims]
+    shown = prod(min(length, most) for length in geometry.output_size)
+    places = prod(min(length, most) for length in geometry.padded_size)
+    pairs = [length * k for length, k in zip(geometry.output_size, layer.kernel_size)]
+    groups = min(layer.groups, GROUPS[layer.dims])
+    ins = min(layer.in_per_group, CHANNELS[layer.dims])
+    outs = min(layer.out_per_group, CHANNELS[layer.dims])
+    return Cost(
+        numbers=conv.x.size + conv.weight.size,
+        cells=items * layer.out_channels * prod(geometry.output_size),
+        macs=geometry.macs,
+        pairs=max(pairs),
+        screen=groups * (ins * places + ins * outs * taps + 2 * outs * shown) + sum(pairs),
+        terms=groups * outs * layer.in_per_group * taps * shown,
+        columns=layer.in_per_group * taps * prod(geometry.output_size),  # one group at a time
+        calls=(taps + 8) * (items * layer.groups + 16),
+    )
 
 
 def _most(length: int, taps: int, stride: int, dilation: int) -> int:
@@ -145,19 +171,20 @@ def refusal(cost: Cost) -> str:
     return ""
 
 
-def torch_refusal(cost: Cost, dtype: np.dtype) -> str:
-    """Return the same of torch's result alone.
+def torch_refusal(cost: Cost, dtype: np.dtype, crops: bool = True) -> str:
+    """Return the same of torch's result alone; a plain convolution crops nothing.
 
     >>> cost = Cost.of(1, Layer.of(1, 1, 3, stride=4000, dims=2), (2, 2))
     >>> torch_refusal(cost, np.dtype("float32"))[37:]
     'it takes 16,024,009 output cells before the crop in float32, and the limit is 4,194,304.'
     """
     macs = LARGEST_TORCH_MACS[_kind(dtype)]
+    names = _NAMES if crops else {**_NAMES, "cells": "output cells"}
     for name, most in {**LARGEST_TORCH, "macs": macs}.items():
         count = getattr(cost, name)
         if count > most:
             return (
-                f"torch's result is not computed here: it takes {count:,} {_NAMES[name]} in "
+                f"torch's result is not computed here: it takes {count:,} {names[name]} in "
                 f"{dtype.name}, and the limit is {most:,}."
             )
     return ""

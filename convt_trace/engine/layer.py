@@ -128,7 +128,9 @@ def conv_length(length: int, taps: int, stride: int, padding: int, dilation: int
     return (length + padding - span(taps, dilation)) // stride + 1
 
 
-def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
+def ints(
+    value: int | Iterable[int], dims: int, name: str, function: str = "conv_transpose"
+) -> Ints:
     """Return ``value`` as one whole number per spatial dimension, as torch reads it.
 
     Parameters
@@ -139,6 +141,8 @@ def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
         Spatial dimensions.
     name : str
         The parameter's name, for the error.
+    function : str
+        The function's, without its dimensions.
 
     Examples
     --------
@@ -154,7 +158,7 @@ def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
     for number in given:
         if not _is_whole(number):
             raise TypeError(
-                f"conv_transpose{dims}d(): argument '{name}' must be tuple of ints, "
+                f"{function}{dims}d(): argument '{name}' must be tuple of ints, "
                 f"not {type(number).__name__}. Give one whole number, or one for each of the "
                 f"{dims} spatial dimensions."
             )
@@ -168,7 +172,7 @@ def ints(value: int | Iterable[int], dims: int, name: str) -> Ints:
     return numbers * dims if len(numbers) == 1 else numbers
 
 
-def whole(value: int, name: str, dims: int) -> int:
+def whole(value: int, name: str, dims: int, function: str = "conv_transpose") -> int:
     """Return ``value`` as one whole number, as torch reads ``groups``.
 
     >>> whole(2, "groups", 1)
@@ -176,7 +180,7 @@ def whole(value: int, name: str, dims: int) -> int:
     """
     if not _is_whole(value):
         raise TypeError(
-            f"conv_transpose{dims}d(): argument '{name}' must be int, "
+            f"{function}{dims}d(): argument '{name}' must be int, "
             f"not {type(value).__name__}. Give one whole number."
         )
     return operator.index(value)
@@ -192,7 +196,8 @@ def _is_whole(value: object) -> bool:
     return True
 
 
-def _refuse_unless(fine: bool, message: str, hint: str) -> None:
+def refuse_unless(fine: bool, message: str, hint: str) -> None:
+    """Raise a `LayerError` where something is not fine."""
     if not fine:
         raise LayerError(message, hint)
 
@@ -263,61 +268,61 @@ class Layer:
 
     def _check_channels(self) -> None:
         groups, c_in, c_out = self.groups, self.in_channels, self.out_channels
-        _refuse_unless(
+        refuse_unless(
             groups > 0, "non-positive groups is not supported", "Use groups=1 for no grouping."
         )
-        _refuse_unless(
+        refuse_unless(
             c_in >= groups,
             f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, "
             f"but got weight of size {[*self.weight_shape]} instead",
             f"in_channels ({c_in}) must be a positive multiple of groups ({groups}).",
         )
-        _refuse_unless(
+        refuse_unless(
             c_in % groups == 0,
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, "
             f"but got weight of size {[*self.weight_shape]} instead",
             f"in_channels ({c_in}) must be a positive multiple of groups ({groups}).",
         )
-        _refuse_unless(
+        refuse_unless(
             c_out > 0,
             f"non-empty weight tensor expected, but got: {[*self.weight_shape]}",
             f"out_channels ({c_out}) must be a positive multiple of groups ({groups}).",
         )
-        _refuse_unless(
+        refuse_unless(
             c_out % groups == 0,
             "out_channels must be divisible by groups",
             f"out_channels ({c_out}) must be a positive multiple of groups ({groups}).",
         )
 
     def _check_axes(self) -> None:
-        _refuse_unless(
+        refuse_unless(
             all(k > 0 for k in self.kernel_size),
             f"kernel size should be greater than zero, but got kernel_size={self.kernel_size}",
             "Use a kernel of at least one tap in every dimension.",
         )
-        _refuse_unless(
+        refuse_unless(
             all(s > 0 for s in self.stride),
             "non-positive stride is not supported",
             f"stride is {self.stride}: use 1 or more.",
         )
-        _refuse_unless(
+        refuse_unless(
             all(p >= 0 for p in self.padding),
             "negative padding is not supported",
             f"padding is {self.padding}: it crops the output, and 0 crops nothing. "
             "To enlarge the output use output_padding, or torch.nn.functional.pad on the result.",
         )
-        _refuse_unless(
+        refuse_unless(
             all(p >= 0 for p in self.output_padding),
             "negative output_padding is not supported",
             f"output_padding is {self.output_padding}: use 0 or more.",
         )
-        _refuse_unless(
+        refuse_unless(
             all(d > 0 for d in self.dilation),
             f"dilation should be greater than zero, but got dilation={self.dilation}",
             "Use dilation=1 for taps that touch.",
         )
         limits = [max(s, d) for s, d in zip(self.stride, self.dilation)]
-        _refuse_unless(
+        refuse_unless(
             all(extra < limit for extra, limit in zip(self.output_padding, limits)),
             "output padding must be smaller than either stride or dilation, but got "
             f"output_padding={self.output_padding}, stride={self.stride}, dilation={self.dilation}",
@@ -325,7 +330,7 @@ class Layer:
             "or a larger stride.",
         )
         for name in ("stride", "padding", "dilation"):
-            _refuse_unless(
+            refuse_unless(
                 max(getattr(self, name)) <= LARGEST_PARAMETER,
                 f"{name}={getattr(self, name)} is too large",
                 f"Use at most {LARGEST_PARAMETER}: beyond it torch's own sizes overflow.",
@@ -550,14 +555,14 @@ class Geometry:
     input_size: Ints
 
     def __post_init__(self) -> None:
-        _refuse_unless(
+        refuse_unless(
             min(self.input_size) > 0,
             "Only zero batch or zero channel inputs are supported, but got input size "
             f"{self.input_size}",
             "Use an input of at least one position in every dimension.",
         )
         output_size = self.layer.output_size(self.input_size)
-        _refuse_unless(
+        refuse_unless(
             min(output_size) > 0,
             f"Given input size per channel: ({by(self.input_size)}). Calculated output size per "
             f"channel: ({by(output_size)}). Output size is too small",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -14,14 +14,8 @@ import numpy as np
 import torch
 
 from convt_trace.engine.arrays import BFLOAT16, range_in_words, wide
-from convt_trace.engine.blocks import add_up
 from convt_trace.engine.case import Case
-
-_FUNCTIONS: dict[int, Callable[..., torch.Tensor]] = {
-    1: torch.conv_transpose1d,
-    2: torch.conv_transpose2d,
-    3: torch.conv_transpose3d,
-}
+from convt_trace.engine.conv import Conv
 
 _SWITCHING = Lock()
 
@@ -37,7 +31,7 @@ def as_tensor(array: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(array.copy())
 
 
-def torch_output(case: Case) -> np.ndarray:
+def torch_output(case: Case | Conv) -> np.ndarray:
     """Return what torch computes for a case, as an array of torch's dtype and shape.
 
     torch has no kernel for the small integer dtypes on the CPU; those are computed in int64, where
@@ -59,8 +53,8 @@ def torch_output(case: Case) -> np.ndarray:
     if dtype.kind in "iu":
         x, weight = x.long(), weight.long()
         bias = bias.long() if bias is not None else None
-    with torch.no_grad(), nullcontext() if _suits_onednn(case) else _plain_kernels():
-        result = _FUNCTIONS[case.dims](x, weight, bias, **case.parameters)
+    with torch.no_grad(), _kernels(case):
+        result = getattr(torch, case.op)(x, weight, bias, **case.parameters)
     if result.dtype == torch.bfloat16:
         return result.float().numpy().astype(BFLOAT16)
     return result.numpy().astype(dtype, copy=False)
@@ -71,7 +65,7 @@ def torch_output(case: Case) -> np.ndarray:
 _MOST_TERMS = 2**14
 
 
-def _suits_onednn(case: Case) -> bool:
+def _suits_onednn(case: Case | Conv) -> bool:
     """Tell whether oneDNN's kernels, which torch takes by itself, are right and quick for a case."""
     layer, half = case.layer, case.x.dtype.itemsize == 2
     usual = max(layer.stride + layer.dilation + layer.kernel_size) <= 16
@@ -83,10 +77,27 @@ def _suits_onednn(case: Case) -> bool:
     return all(_finite(tensor).all() for tensor in (case.x, case.weight))
 
 
+def _kernels(case: Case | Conv) -> AbstractContextManager[None]:
+    """Choose the kernels that a result is computed with."""
+    if not _suits_onednn(case):
+        return _plain_kernels()
+    return nullcontext() if isinstance(case, Case) else _without_nnpack()
+
+
 @contextmanager
 def _plain_kernels() -> Iterator[None]:
     """Keep torch off oneDNN; the switch is global, so one thread at a time may turn it."""
-    with _SWITCHING, torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
+    with _without_nnpack(), torch.backends.mkldnn.flags(enabled=False, allow_tf32=None):
+        yield
+
+
+@contextmanager
+def _without_nnpack() -> Iterator[None]:
+    """Keep a plain convolution off NNPACK, which adds up transformed tiles and not the terms.
+
+    One NaN or Inf is then in every cell of its tile, and the rounding is not that of the sum.
+    """
+    with _SWITCHING, torch.backends.nnpack.flags(enabled=False):
         yield
 
 
@@ -198,7 +209,7 @@ class Verdict:
 
 
 @np.errstate(all="ignore")
-def compare(case: Case, ours: np.ndarray | None = None) -> Verdict:
+def compare(case: Case | Conv, ours: np.ndarray | None = None) -> Verdict:
     """Compare the trace's output with torch's, or another result of the same sums.
 
     Parameters
@@ -308,7 +319,7 @@ def _counted(values: np.ndarray) -> str:
 
 
 def _judged(
-    case: Case, ours: np.ndarray, theirs: np.ndarray, apart: np.ndarray
+    case: Case | Conv, ours: np.ndarray, theirs: np.ndarray, apart: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return which cells agree, and which overflow in one of the two alone; see `compare`."""
     same = _same(ours, theirs)
@@ -347,7 +358,7 @@ class _Outcomes:
     given: np.ndarray
 
     @classmethod
-    def of(cls, case: Case, magnitude: np.ndarray, bound: np.ndarray) -> _Outcomes:
+    def of(cls, case: Case | Conv, magnitude: np.ndarray, bound: np.ndarray) -> _Outcomes:
         exact = _sums(case, _where_finite).reshape(bound.shape)
         # With 1, 0 or -1 for every finite number nothing overflows: what is not finite was given.
         given = _sums(case, _signs).reshape(bound.shape)
@@ -367,12 +378,9 @@ class _Outcomes:
         return np.where(np.isnan(values), nan, np.where(none_given, free, values == given))
 
 
-def _sums(case: Case, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def _sums(case: Case | Conv, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Return the output's sums, bias included, of the tensors as ``of`` makes them."""
-    geometry = case.geometry
-    sums = add_up(geometry, of(case.batched), of(case.weight))[
-        (slice(None), slice(None), *(axis.inside for axis in geometry.axes))
-    ]
+    sums = case.added(of(case.batched), of(case.weight))
     if case.bias is not None:
         sums = sums + of(case.bias).reshape(1, -1, *[1] * case.dims)
     return sums
@@ -388,11 +396,10 @@ def _signs(tensor: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(numbers), np.sign(numbers), numbers)
 
 
-def _rounding_bound(case: Case, magnitude: np.ndarray) -> np.ndarray:
+def _rounding_bound(case: Case | Conv, magnitude: np.ndarray) -> np.ndarray:
     """Return how far two roundings of each output cell may lie apart."""
-    geometry, info = case.geometry, ml_dtypes.finfo(case.x.dtype)
-    eps = float(info.eps)
-    terms = geometry.layer.in_per_group * math.prod(axis.most for axis in geometry.axes) + 1
+    info = ml_dtypes.finfo(case.x.dtype)
+    eps, terms = float(info.eps), case.most_terms + 1
     # A sum longer than 1/u terms has no useful bound of this form; 0.5 keeps it finite.
     unit = min(terms * (eps + 2.0**-52) / 2, 0.5)  # torch's sum, and ours in float64
     return magnitude * (unit / (1 - unit) + 2 * eps) + terms * float(info.smallest_normal)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 SEQUENTIAL_MACS, SEQUENTIAL_WEIGHTS = 2**22, 2**14
 
 #: How many terms of running sums are added at once: they stay in the processor's cache.
-_TERMS_AT_ONCE = 2**16
+TERMS_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class Trace(Sequence[Mac]):
                 )
             )
         )
-        return Trace(self.case, self.order, chosen)
+        return type(self)(self.case, self.order, chosen)
 
     # -- counting -------------------------------------------------------------------------------
 
@@ -432,9 +432,9 @@ class Trace(Sequence[Mac]):
             group=group,
             in_channel=in_channel,
             out_channel=out_channel,
-            i=_positions(index.i),
-            k=_positions(index.k),
-            o=_positions([cell - axis.padding for axis, cell in zip(axes, cells)]),
+            i=positions(index.i),
+            k=positions(index.k),
+            o=positions([cell - axis.padding for axis, cell in zip(axes, cells)]),
             kept=kept,
             x=x,
             w=w,
@@ -459,7 +459,7 @@ class Trace(Sequence[Mac]):
         _, first, which = np.unique(wheres, return_index=True, return_inverse=True)
         by_cell = np.argsort(which, kind="stable")
         begin = np.searchsorted(which[by_cell], np.arange(len(first) + 1))
-        at_once = max(1, _TERMS_AT_ONCE // self._slots)
+        at_once = max(1, TERMS_AT_ONCE // self._slots)
         for start in range(0, len(first), at_once):
             some = first[start : start + at_once]
             rows = by_cell[begin[start] : begin[start + len(some)]]
@@ -502,7 +502,7 @@ class Trace(Sequence[Mac]):
         x, weight = self._x.reshape(-1), self._weight.reshape(-1)
         # The places in the next channels are a step further on, and so are those in the ones after.
         x_step, w_step = prod(self._x.shape[2:]), prod(self._weight.shape[1:])
-        at_once = max(1, min(channels, _TERMS_AT_ONCE // there.size))
+        at_once = max(1, min(channels, TERMS_AT_ONCE // there.size))
         ahead = np.arange(at_once)[:, None, None]
         x_place, w_place = x_place + ahead * x_step, w_place + ahead * w_step
         empty = np.flatnonzero(np.broadcast_to(~there, x_place.shape))
@@ -522,7 +522,7 @@ class Trace(Sequence[Mac]):
         The rank is -1 where no MAC of the cell is numbered so low.
         """
         # A cell has as much to look at as it has room for terms.
-        at_once = max(1, _TERMS_AT_ONCE // (self._slots * len(self.picked.in_local)))
+        at_once = max(1, TERMS_AT_ONCE // (self._slots * len(self.picked.in_local)))
         parts = [
             self._last_ranks(number, n[some], c[some], [cell[some] for cell in cells])
             for some in (slice(at, at + at_once) for at in range(0, max(len(n), 1), at_once))
@@ -600,6 +600,6 @@ def _pairs_of(
     return i, k, there
 
 
-def _positions(columns: Sequence[np.ndarray]) -> np.ndarray:
+def positions(columns: Sequence[np.ndarray]) -> np.ndarray:
     """Return position columns as one array (m, dims), each dimension contiguous in memory."""
     return np.array(columns, dtype=np.int64).reshape(len(columns), -1).T

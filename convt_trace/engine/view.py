@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple, Self
 
 from convt_trace.engine.case import Case
+from convt_trace.engine.conv import Conv
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.trace import Trace
 
@@ -145,7 +146,7 @@ def edges(count: int, room: int) -> Ints:
     return (*range(room - room // 2), *range(count - room // 2, count))
 
 
-def chosen(case: Case, view: View) -> View:
+def chosen(case: Case | Conv, view: View) -> View:
     """Return the view with every choice made; what does not exist or has no room is left out."""
     layer = case.layer
     dims = layer.dims
@@ -163,7 +164,7 @@ def chosen(case: Case, view: View) -> View:
     )
 
 
-def view_of(case: Case, order: str, cell: Ints) -> View:
+def view_of(case: Case | Conv, order: str, cell: Ints) -> View:
     """Return a view in which an output cell (n, c, *position) is on screen.
 
     >>> case = Case.of([[[1.0, 2.0]]], [[[1.0]] * 20])
@@ -191,7 +192,7 @@ def _with(wanted: int, shown: Ints) -> Ints:
     return (*shown[:middle], wanted, *shown[middle + 1 :])
 
 
-def picked_trace(case: Case, view: View) -> Trace:
+def picked_trace(case: Case | Conv, view: View) -> Trace:
     """Return the trace that a player walks through for this view."""
     view = chosen(case, view)
     items = [view.n][: case.geometry.batch]  # none of an empty batch

@@ -1,1 +1,1 @@
-"""Planning a layer: where its multiply-accumulates pile up, and what to take instead."""
+"""Choosing a layer: which settings make which size, and where multiply-accumulates pile up."""

@@ -38,11 +38,16 @@ export function lines(panel, across = false) {
   return [...rows.values()].flatMap((row) => folded(row, panel, across));
 }
 
-/** The line that a 2-D block belongs to: a weight's lines are its first channels, the others' are groups. */
+/**
+ * The line that a 2-D block belongs to: a weight's lines are the channels that come first in its index,
+ * the others' are groups.
+ */
 function lineOf(panel, block, across) {
   if (!panel.isWeight) return across ? 0 : block.group;
-  const first = panel.channels.find((channel) => channel.group === block.group).in;
-  return across ? block.in - first : block.in;
+  const line = ({ index }) => String(index.slice(0, -1));
+  if (!across) return line(block);
+  const own = panel.channels.filter((channel) => channel.group === block.group);
+  return [...new Set(own.map(line))].indexOf(line(block));
 }
 
 /** Fold a line of many blocks into several, near a square. */

@@ -42,10 +42,11 @@ export interface Opening {
 export interface Header {
   case: string;
   order: "scatter" | "gather";
+  op?: "conv";
   dims: 1 | 2 | 3;
   sizes: number[];
   window: { start: number; stop: number; total: number };
-  macs: { all: number; cropped: number; hidden: number };
+  macs: { all: number; cropped: number; hidden: number; padded?: number };
   units: string[];
   choices: string[];
   reach: number[];

@@ -56,6 +56,8 @@ export function hint(scene, cell, level) {
   const { name, terms, complete } = scene.sumOf(cell);
   const rest = complete ? "" : "; channels that are not shown add to it";
   const inputs = [...new Set(terms.map((term) => term.x))];
+  const real = inputs.filter((x) => scene.input.kind(x) === "real");
+  const zeros = inputs.length - real.length;
   const taps = level > 1 ? terms.map((term) => term.w) : [];
   if (!terms.length)
     return {
@@ -67,10 +69,15 @@ export function hint(scene, cell, level) {
     texts.slice(0, MOST_TERMS).join(apart) + (texts.length > MOST_TERMS ? " …" : "");
   const text = {
     1: () =>
-      `These inputs reach ${name}: ${listed(
-        inputs.map((x) => scene.input.cellName(x)),
-        ", ",
-      )}`,
+      `These inputs reach ${name}: ${[
+        listed(
+          real.map((x) => scene.input.cellName(x)),
+          ", ",
+        ),
+        zeros ? `${zeros} padded zero${zeros > 1 ? "s" : ""}` : "",
+      ]
+        .filter(Boolean)
+        .join(", ")}`,
     2: () =>
       `Each through one tap: ${listed(
         terms.map((term) => term.names),

@@ -56,6 +56,7 @@ export class Scene {
   constructor(header, columns, views = []) {
     this.case = header.case;
     this.order = header.order;
+    this.isConv = header.op === "conv"; // a plain convolution: nothing is flipped, nothing is cropped
     this.dims = header.dims;
     this.sizes = header.sizes;
     this.macs = header.macs;
@@ -165,10 +166,15 @@ export class Scene {
     );
   }
 
-  /** The cells of an input channel that the flipped kernel covers at an output cell, zeros included. */
+  /** The cells of an input channel that the kernel covers at an output cell, zeros included. */
   windowOf(cell, channel) {
-    const [, depth, row, column] = this.output.place(cell);
-    const [depths, rows, columns] = this.reach;
+    const [, ...places] = this.output.place(cell);
+    const [depth, row, column] = this.isConv
+      ? places.map((at, axis) => this.byOutput[axis].get(at)[0].x)
+      : places;
+    const [depths, rows, columns] = this.isConv
+      ? places.map((at, axis) => spanned(this.byOutput[axis].get(at)))
+      : this.reach;
     return Array.from({ length: depths * rows * columns }, (_, at) =>
       this.input.cell([
         channel,
@@ -253,9 +259,10 @@ export class Scene {
   }
 
   #opening() {
-    const { all, cropped } = this.macs;
+    const { all, cropped, padded = 0 } = this.macs;
     const crop = cropped ? `; padding crops ${cropped.toLocaleString("en")} of them` : "";
-    return `${all.toLocaleString("en")} multiply-accumulates make this output${crop}. Press Play, or step with the right arrow.`;
+    const zeros = padded ? `; ${padded.toLocaleString("en")} of them read a padded zero` : "";
+    return `${all.toLocaleString("en")} multiply-accumulates make this output${crop}${zeros}. Press Play, or step with the right arrow.`;
   }
 
   #unitSubject(first, row, level) {
@@ -267,7 +274,12 @@ export class Scene {
     }
     if (unit === "input value")
       return `${input} = ${this.value("input", x[first])} stamps every kernel of its group`;
+    if (this.isConv && unit === "window") {
+      const channel = this.input.channels[this.input.place(x[first])[0]];
+      return `${this.output.cellName(y[first])} collects its window on ${channel.label}]`;
+    }
     if (unit === "window" || unit === "output cell") {
+      if (this.isConv) return `${this.output.cellName(y[first])} collects its whole window`;
       return `${this.output.cellName(y[first])} collects its taps`;
     }
     if (unit === "all") return "Everything";
@@ -308,7 +320,7 @@ export class Scene {
 
   /** When gathering: where the tap stands in the flipped kernel. */
   #flippedPlace(cell) {
-    if (this.order !== "gather") return "";
+    if (this.order !== "gather" || this.isConv) return "";
     const [, ...places] = this.weight.place(cell);
     return `; in the flipped kernel this tap is at place ${places.slice(3 - this.dims).join(",")}`;
   }
@@ -339,7 +351,7 @@ export class Scene {
     const terms = this.termsOf(cell).map(({ x, w }) => ({
       x,
       w,
-      names: `${this.input.cellName(x)}*${this.weight.cellName(w)}`,
+      names: `${this.input.kind(x) === "real" ? this.input.cellName(x) : "0"}*${this.weight.cellName(w)}`,
       numbers: `${wrap(this.value("input", x))}*${wrap(this.value("weight", w))}`,
     }));
     const torchCell = this.torchCell[cell];
@@ -407,6 +419,11 @@ export class Scene {
 
 function wrap(text) {
   return text.startsWith("-") ? `(${text})` : text;
+}
+
+/** How many places lie between the first and the last input place of these pairs, both included. */
+function spanned(pairs) {
+  return pairs.at(-1).x - pairs[0].x + 1;
 }
 
 function push(map, key, value) {

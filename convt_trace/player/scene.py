@@ -7,7 +7,7 @@ and crosses as one message (`scene`, described in ``docs/scene.md``); the player
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +18,7 @@ import numpy as np
 
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
+from convt_trace.engine.conv import Conv
 from convt_trace.engine.cost import cost_of, torch_refusal
 from convt_trace.engine.layer import Axis, Ints
 from convt_trace.engine.memory import Cache
@@ -247,15 +248,18 @@ class Panel:
         }
 
 
-class _Builder:
+class Builder:
     """Builds one scene; every property is one part of the message."""
 
-    def __init__(self, case: Case, view: View, number: int):
+    #: Whether padding crops the output.
+    crops = True
+
+    def __init__(self, case: Case | Conv, view: View, number: int):
         self.case, self.view = case, chosen(case, view)
         self.geometry, self.layer = case.geometry, case.layer
         self.trace = picked_trace(case, view)
         self.pick = self.trace.picked
-        self.without_torch = torch_refusal(cost_of(case), case.x.dtype)
+        self.without_torch = torch_refusal(cost_of(case), case.x.dtype, self.crops)
         self.verdict = None if self.without_torch else _verdict(case)
         self.start, self.macs, self.axes = self._window(number)
 
@@ -289,11 +293,14 @@ class _Builder:
                 break
             begin = end
         macs = self.trace[start + begin : start + end]
-        views = [
-            AxisView(axis, self.view.order, *ranges)
-            for axis, ranges in zip(self.geometry.axes, ranges)
+        return start + begin, macs, self._axis_views(ranges)
+
+    def _axis_views(self, ranges: list[tuple[range, range]]) -> list[AxisView]:
+        """Return the axes on screen, for the positions of each that are shown."""
+        return [
+            AxisView(axis, self.view.order, *shown)
+            for axis, shown in zip(self.geometry.axes, ranges)
         ]
-        return start + begin, macs, views
 
     def _around(self, axis: Axis, i: np.ndarray, c: np.ndarray) -> tuple[range, range]:
         """Return the input and canvas positions on screen for MACs at these, the first above all."""
@@ -338,6 +345,7 @@ class _Builder:
 
     @cached_property
     def panels(self) -> list[Panel]:
+        """The four tensors on screen."""
         return [self._input, self._weight, self._output, self._torch]
 
     @cached_property
@@ -356,10 +364,9 @@ class _Builder:
         channels = [channel for _, channel in self.in_channels]
         if self.geometry.batch:
             values[_grid(range(len(channels)), *spots)] = x[n][_grid(channels, *labels)]
-        stuffed = self.view.order == "gather"
         return Panel(
             name="input",
-            title="input x, zero-stuffed and padded" if stuffed else "input x",
+            title=self._input_title,
             shape=shape_text(self.case.x.shape),
             channels=tuple(
                 {"index": self._index(channel), "group": group, "channel": channel}
@@ -370,29 +377,47 @@ class _Builder:
             limit=limit_of(x),
         )
 
+    @property
+    def _input_title(self) -> str:
+        return "input x, zero-stuffed and padded" if self.view.order == "gather" else "input x"
+
     @cached_property
     def _weight(self) -> Panel:
         weight = wide(self.case.weight)
-        pairs = [
-            (group, channel, int(group * self.layer.out_per_group + local), int(local))
-            for group, channel in self.in_channels
-            for local in self.pick.out_local
-        ]
-        values = np.array([weight[channel, local] for _, channel, _, local in pairs])
-        if self.view.order == "gather":
+        values = np.array([weight[channel["index"]] for channel in self._weight_channels])
+        if self._flips:
             values = np.flip(values, axis=tuple(range(1, values.ndim)))
         return Panel(
             name="weight",
-            title="weight w, flipped" if self.view.order == "gather" else "weight w",
+            title="weight w, flipped" if self._flips else "weight w",
             shape=shape_text(self.case.weight.shape),
-            channels=tuple(
-                {"index": (channel, local), "group": group, "in": channel, "out": out}
-                for group, channel, out, local in pairs
-            ),
+            channels=self._weight_channels,
             tracks=self.tracks("weight"),
             values=values.reshape(-1),
             limit=limit_of(weight),
         )
+
+    @property
+    def _flips(self) -> bool:
+        return self.view.order == "gather"
+
+    @cached_property
+    def _weight_channels(self) -> tuple[dict[str, Any], ...]:
+        return tuple(
+            {
+                "index": (channel, int(local)),
+                "group": group,
+                "in": channel,
+                "out": int(group * self.layer.out_per_group + local),
+            }
+            for group, channel in self.in_channels
+            for local in self.pick.out_local
+        )
+
+    def _weight_block(self, group: Any, in_place: Any, out_place: Any) -> Any:
+        """Return the place of a weight block by those of its group, and of its channels in the group."""
+        ins, outs = len(self.pick.in_local), len(self.pick.out_local)
+        return (group * ins + in_place) * outs + out_place
 
     @cached_property
     def _canvas_cells(self) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
@@ -486,28 +511,34 @@ class _Builder:
         """The window as columns: cell numbers, flags and sums."""
         macs = self.macs
         group = np.searchsorted(self.pick.group, macs.group)
-        in_place = group * len(self.pick.in_local) + np.searchsorted(
+        in_local = np.searchsorted(
             self.pick.in_local, macs.in_channel - macs.group * self.layer.in_per_group
         )
         out_local = np.searchsorted(
             self.pick.out_local, macs.out_channel - macs.group * self.layer.out_per_group
         )
-        outs = len(self.pick.out_local)
-        i = [view.input_places(macs.i[:, at]) for at, view in enumerate(self.axes)]
-        k = [view.weight_places(macs.k[:, at]) for at, view in enumerate(self.axes)]
-        c = [
-            macs.o[:, at] + axis.padding - view.canvas_range.start
-            for at, (axis, view) in enumerate(zip(self.geometry.axes, self.axes))
-        ]
+        ins, outs = len(self.pick.in_local), len(self.pick.out_local)
+        i, k, c = self._track_places()
         return {
-            "x": _cells(self._input, in_place, i),
-            "w": _cells(self._weight, in_place * outs + out_local, k),
+            "x": _cells(self._input, group * ins + in_local, i),
+            "w": _cells(self._weight, self._weight_block(group, in_local, out_local), k),
             "y": _cells(self._output, group * outs + out_local, c),
             "flags": self._flags(),
             "product": macs.product,
             "before": macs.before,
             "after": macs.after,
         }
+
+    def _track_places(self) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """Return where on each axis' tracks the MACs' input values, taps and output cells stand."""
+        macs = self.macs
+        i = [view.input_places(macs.i[:, at]) for at, view in enumerate(self.axes)]
+        k = [view.weight_places(macs.k[:, at]) for at, view in enumerate(self.axes)]
+        c = [
+            macs.o[:, at] + axis.padding - view.canvas_range.start
+            for at, (axis, view) in enumerate(zip(self.geometry.axes, self.axes))
+        ]
+        return i, k, c
 
     def _flags(self) -> np.ndarray:
         macs = self.macs
@@ -529,9 +560,7 @@ class _Builder:
         a cell that no MAC reaches is at 2 from the start, with the bias alone.
         """
         n, channel, canvas = self._canvas_cells
-        unreachable = np.zeros(len(n), dtype=bool)
-        for axis, cell in zip(self.geometry.axes, canvas):
-            unreachable |= axis.count[cell] == 0
+        unreachable = self._unreachable
         if self.start:
             values, reached, done = self.trace.sums_before(self.start, n, channel, canvas)
             # Without its last input channel no sum is ever finished on screen.
@@ -544,9 +573,19 @@ class _Builder:
             "stage": np.where(done, 2, reached).astype(np.uint8),
         }
 
+    @property
+    def _unreachable(self) -> np.ndarray:
+        """Which of the output cells on screen no MAC reaches."""
+        n, _, canvas = self._canvas_cells
+        none = np.zeros(len(n), dtype=bool)
+        for axis, cell in zip(self.geometry.axes, canvas):
+            none |= axis.count[cell] == 0
+        return none
+
     # -- the message ----------------------------------------------------------------------------
 
     def header(self) -> dict[str, Any]:
+        """Return the message's header."""
         layer, trace = self.layer, self.trace
         shown = len(trace)
         return {
@@ -592,6 +631,8 @@ class _Builder:
 
     def _offers(self) -> list[tuple[str, str]]:
         """Name the linked views, with their titles, that show something else than this walk."""
+        if isinstance(self.case, Conv):
+            return []
         same = "stamp" if self.view.order == "scatter" else ""
         return [(name, VIEWS[name][0]) for name in names(self.case) if name != same]
 
@@ -606,7 +647,7 @@ class _Builder:
         """Which input block meets which output block through which weight block."""
         ins, outs = len(self.pick.in_local), len(self.pick.out_local)
         return [
-            [group * ins + a, (group * ins + a) * outs + b, group * outs + b]
+            [group * ins + a, self._weight_block(group, a, b), group * outs + b]
             for group in range(len(self.pick.group))
             for a in range(ins)
             for b in range(outs)
@@ -636,6 +677,7 @@ class _Builder:
         return marks
 
     def buffers(self) -> dict[str, np.ndarray]:
+        """Return the message's columns."""
         return {
             **{f"values.{panel.name}": panel.values for panel in self.panels},
             "agrees": self._of_torch(self.verdict.agrees).astype(np.uint8)
@@ -669,7 +711,7 @@ def build(case: Case, view: View | None = None, number: int = 0) -> bytes:
     >>> header["window"], columns["after"][:3].tolist()
     ({'start': 0, 'stop': 12, 'total': 12}, [2.0, 2.0, 10.0])
     """
-    builder = _Builder(case, view or View(), number)
+    builder = Builder(case, view or View(), number)
     return write_message(builder.header(), builder.buffers())
 
 
@@ -684,7 +726,11 @@ messages: Cache[tuple[str, View, int], bytes] = Cache(limit=24 * 2**20, size=len
 
 def scene(case: Case, view: View | None = None, number: int = 0) -> bytes:
     """Return what `build` returns, worked out once for everybody who looks at an equal case."""
-    view = view or View()
+    return cached(build, case, view or View(), number)
+
+
+def cached(build: Callable[..., bytes], case: Any, view: View, number: int) -> bytes:
+    """Return what ``build(case, view, number)`` returns, worked out once for equal cases."""
 
     def work_out() -> bytes:
         with _one_large_one if len(case.trace()) > _LARGE else nullcontext():
@@ -753,7 +799,7 @@ _verdicts: Cache[str, Verdict] = Cache(
 )
 
 
-def _verdict(case: Case) -> Verdict:
+def _verdict(case: Case | Conv) -> Verdict:
     """Return torch's verdict on a case, worked out once for equal cases."""
     return _verdicts.get(case.digest, lambda: compare(case))
 

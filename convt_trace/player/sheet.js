@@ -220,7 +220,8 @@ export class Sheet {
     pad.setAttribute("d", this.#withinPadding(cells));
     real.setAttribute(
       "d",
-      this.panel.tracks.some((track) => track.kind.length)
+      // A plain convolution's input has no zeros between its values: the line around them is enough.
+      !this.picture.scene.isConv && this.panel.tracks.some((track) => track.kind.length)
         ? where((at) => this.panel.kind(at) === "real")
         : "",
     );

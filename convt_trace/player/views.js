@@ -144,6 +144,7 @@ export class Views {
     const focused = this.chips.contains(document.activeElement)
       ? document.activeElement.getAttribute("data-view")
       : null;
+    this.element.hidden = !scene.offers.length; // a plain convolution has none
     this.chips.replaceChildren(make("span", {}, "See the same MAC as "), ...scene.offers.map(chip));
     if (focused) this.chips.querySelector(`[data-view="${focused}"]`)?.focus();
   }

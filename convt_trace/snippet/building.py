@@ -113,7 +113,8 @@ class Builder:
         call = {
             "op": given["op"], "line": stack[-1] if stack else 0, "stack": stack,
             "origin": _text(given.get("origin")), "module": _text(given.get("module", "")),
-            "kind": _text(given.get("kind", "")), "built": _ints([given.get("built", 0)])[0],
+            "kind": _text(given.get("kind", "")), "mode": _text(given.get("mode", "")),
+            "built": _ints([given.get("built", 0)])[0],
             "groups": _ints([given.get("groups")], 1)[0],
             **tensors, **sizes,
         }  # fmt: skip

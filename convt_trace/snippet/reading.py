@@ -14,6 +14,8 @@ import numpy as np
 
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
+from convt_trace.engine.conv import Conv
+from convt_trace.engine.layer import conv_length
 from convt_trace.engine.sized import Sized
 
 Ints = tuple[int, ...]
@@ -56,6 +58,9 @@ class Call:
         The line that made the layer; 0 where it is not known.
     random : bool
         Whether its numbers come from a random generator that the text did not seed.
+    mode : str
+        The padding_mode with which a plain layer has padded x before the call, such as "circular";
+        empty where its padding is zeros, or none.
     """
 
     op: str
@@ -76,6 +81,7 @@ class Call:
     kind: str = ""
     built: int = 0
     random: bool = False
+    mode: str = ""
 
     @property
     def transposed(self) -> bool:
@@ -102,6 +108,27 @@ class Call:
             return Case.of(self.x, self.weight, self.bias, origin=self.place, **self.parameters)
         except (TypeError, ValueError, RuntimeError):
             return None
+
+    @cached_property
+    def conv(self) -> Conv | None:
+        """The call as a `Conv`; None for a transposed convolution, or complex numbers."""
+        if self.transposed:
+            return None
+        given = {**self.parameters, "padding": self.zeros}
+        try:
+            return Conv.of(self.x, self.weight, self.bias, origin=self.place, **given)
+        except (TypeError, ValueError, RuntimeError):
+            return None
+
+    @property
+    def zeros(self) -> Ints | str:
+        """The padding of a plain convolution; "same" where it adds one zero more at an end."""
+        sizes = zip(
+            self.x.shape[-self.dims :], self.weight.shape[2:], self.stride, self.padding,
+            self.dilation,
+        )  # fmt: skip
+        even = tuple(conv_length(n, k, s, 2 * p, d) for n, k, s, p, d in sizes)
+        return self.padding if even == self.output.shape[-self.dims :] else "same"
 
     @property
     def maker(self) -> str:

@@ -171,7 +171,7 @@ class Recorder(TorchFunctionMode):
             "built": self._built.get(module, 0) if module is not None else 0,
         }  # fmt: skip
         self._size(op, given, lines, who)
-        self.record(op, name, given, output, lines, ran, who)
+        self.record(op, name, given, output, lines, ran, {**who, "mode": _mode(layer)})
         listen = self._listen_transposed if op.startswith("conv_transpose") else self._listen
         listen(op, given, output)
 
@@ -408,6 +408,13 @@ class Recorder(TorchFunctionMode):
 def _overflow(sizes: Iterable[Iterable[int]]) -> bool:
     """Whether torch's kernels, which count in 32 bits, can't hold some size."""
     return any(not 0 <= size < 2**31 for each in sizes for size in each)
+
+
+def _mode(layer: Any) -> str:
+    """Return the padding_mode with which a layer pads x before it convolves; "" for zeros, or none."""
+    mode = getattr(layer, "padding_mode", "zeros")
+    pads = any(getattr(layer, "_reversed_padding_repeated_twice", ()))
+    return str(mode)[:80] if mode != "zeros" and pads else ""
 
 
 def _likeness(layer: Any) -> tuple[Any, ...]:

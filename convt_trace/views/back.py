@@ -38,7 +38,8 @@ def back(case: Case) -> LinkedView:
         name="back",
         sentence=(
             "ConvTranspose, then the plain conv with the same weight, stride, padding and dilation: the "
-            "shape returns, the values do not. It is the transpose, not the inverse."
+            "shape returns, the values do not. The same the other way round. It is the transpose, not "
+            "the inverse."
         ),
         tensors=(
             input_of(case, line="There: y = conv_transpose(x), the bias apart"),
@@ -49,6 +50,14 @@ def back(case: Case) -> LinkedView:
                 line="And back: b = conv(y)",
             ),
             _like(input_of(case), "d", "d", "b - x: what did not return", trip.difference, tells=True),
+            _like(
+                output_of(case), "r", "r", "r = conv_transpose(b)", trip.again, tells=True,
+                line="The other way round, from y: r = conv_transpose(conv(y))",
+            ),
+            _like(
+                output_of(case), "e", "e", "r - y: what did not return", trip.difference_again,
+                tells=True,
+            ),
         ),
         lit=lambda macs: {
             "x": lit_input(macs),
@@ -56,6 +65,8 @@ def back(case: Case) -> LinkedView:
             "y": lit_output(macs),
             "b": lit_input(macs),
             "d": lit_input(macs),
+            "r": lit_output(macs),
+            "e": lit_output(macs),
         },
         equation="there: {y} += {x} * {w} = {x=} * {w=}; and back: {b} += {y} * {w} = {y=} * {w=}",
         code=_code(case),
@@ -81,9 +92,16 @@ class _Trip:
         shape = self.case.batched.shape
         return self._once("back", lambda: self._times(self._matrix().T, self.there(), shape))
 
+    def again(self) -> np.ndarray:
+        """Return the layer's sums for what came back: (N, C_out, *L_out)."""
+        shape = self.case.geometry.output_shape
+        return self._once("again", lambda: self._times(self._matrix(), self.back(), shape))
+
     def difference(self) -> np.ndarray:
-        with np.errstate(invalid="ignore"):  # inf - inf is nan, and shown as such
-            return self.back() - wide(self.case.batched)
+        return self._once("d", lambda: _minus(self.back(), wide(self.case.batched)))
+
+    def difference_again(self) -> np.ndarray:
+        return self._once("e", lambda: _minus(self.again(), self.there()))
 
     def _matrix(self) -> csr_array:
         refuse_large(self.case, MOST_SHOWN)
@@ -106,12 +124,19 @@ class _Trip:
         with np.errstate(all="ignore"):
             one, other = (b * x).sum().item(), (y * y).sum().item()
         shape = by(self.case.geometry.input_size)
+        out, again = by(self.case.geometry.output_size), int((self.again() == y).sum())
         return [
-            f"The size returns: {shape} → {by(self.case.geometry.output_size)} → {shape}. Of the "
-            f"{x.size:,} values {returned:,} do.",
+            f"The size returns: {shape} → {out} → {shape}. Of the {x.size:,} values {returned:,} do.",
+            f"The other way round: {out} → {shape} → {out}. Of the {y.size:,} values {again:,} return.",
             f"What does hold: <conv(z), x> = <z, conv_transpose(x)> for every z. With z = y: "
             f"<conv(y), x> = {one:.10g}, <y, y> = {other:.10g}.",
         ]
+
+
+def _minus(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):  # inf - inf is nan, and shown as such
+        difference: np.ndarray = one - other
+    return difference
 
 
 def _like(
@@ -136,7 +161,8 @@ def _like(
 
 def _code(case: Case) -> str:
     names = ("stride", "padding", "dilation", "groups")
-    there = ", ".join(["x", "weight", *arguments(case, *names, "output_padding")])
+    there_given = ["weight", *arguments(case, *names, "output_padding")]
+    there = ", ".join(["x", *there_given])
     again = ", ".join(["y", "weight", *arguments(case, *names)])
     cut = ", ".join(f":{length}" for length in case.geometry.input_size)
     return program(
@@ -144,5 +170,7 @@ def _code(case: Case) -> str:
         f"y = F.conv_transpose{case.dims}d({there})",
         f"back = F.conv{case.dims}d({again})[..., {cut}]",
         "print(back.shape == x.shape, torch.equal(back, x))  # the shape, not the values",
+        f"again = F.conv_transpose{case.dims}d({', '.join(['back', *there_given])})",
+        "print(again.shape == y.shape, torch.equal(again, y))  # the other way round",
         "print((back * x).sum(), (y * y).sum())  # equal: that is what transposed means",
     )

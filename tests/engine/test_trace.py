@@ -159,7 +159,7 @@ def test_sums_added_piece_by_piece_or_side_by_side_are_the_same(
 ):
     t, rows = drawn.trace(order), loop(drawn, order)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("convt_trace.engine.trace"), "_TERMS_AT_ONCE", at_once)
+        patch.setattr(import_module("convt_trace.engine.trace"), "TERMS_AT_ONCE", at_once)
         patch.setattr(blocks, "_WORTH_A_CALL", worth_a_call)
         assert_same(t.take(np.arange(len(t))), rows)
         assert_same(t._whole_blocks(0, len(t)), rows)

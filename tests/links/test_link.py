@@ -539,7 +539,7 @@ def test_seeded_numbers_are_those_that_version_1_drew():
     assert Fill("normal", seed=1).tensor((3,)).tobytes().hex() == "4453dd3f90d7b6bf248d833f"
 
 
-@pytest.mark.parametrize("page", ["links.md", "case-file.md", "export.md"])
+@pytest.mark.parametrize("page", ["links.md", "case-file.md", "export.md", "sizes.md"])
 def test_the_programs_in_the_docs_say_the_truth(page):
     path = Path(__file__).parents[2] / "docs" / page
     failed, tried = doctest.testfile(str(path), module_relative=False)

@@ -360,7 +360,7 @@ def test_a_window_begins_with_what_a_replay_from_the_start_holds(
 
 def test_a_kernel_wider_than_the_screen_still_ends():
     case = Case.of(torch.ones(1, 1, 3), torch.ones(1, 1, scenes.POSITIONS[1] + 20))
-    with patch.object(scenes._Builder, "_around", counted(scenes._Builder._around, 100)):
+    with patch.object(scenes.Builder, "_around", counted(scenes.Builder._around, 100)):
         for order in ORDERS:
             total = sum(read.stop - read.start for read in walk(case, View(order)))
             assert total >= len(case.trace())

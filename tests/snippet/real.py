@@ -60,11 +60,13 @@ def run(source: str) -> tuple[list[tuple[str, int, Any]], str, str]:
     random.seed(0)
     out, seen, error = io.StringIO(), _Seen(), ""
     module = types.ModuleType("__main__")
-    before = sys.modules.get("tqdm"), sys.modules["__main__"]
     quiet = types.ModuleType("tqdm")
     quiet.__spec__ = importlib.machinery.ModuleSpec("tqdm", None)
     quiet.tqdm = lambda items: items  # type: ignore[attr-defined]
-    sys.modules["tqdm"], sys.modules["__main__"] = quiet, module
+    # scipy is installed for the app's own use, and not in the box.
+    as_in_the_box: dict[str, Any] = {"tqdm": quiet, "__main__": module, "scipy": None}
+    before = {name: sys.modules[name] for name in as_in_the_box if name in sys.modules}
+    sys.modules.update(as_in_the_box)
     try:
         with contextlib.redirect_stdout(out), warnings.catch_warnings(), seen:
             warnings.simplefilter("ignore")
@@ -74,11 +76,9 @@ def run(source: str) -> tuple[list[tuple[str, int, Any]], str, str]:
             f"{type(raised).__name__}: {str(raised).strip().splitlines()[0] if str(raised) else ''}"
         )
     finally:
-        sys.modules["__main__"] = before[1]
-        if before[0] is None:
-            del sys.modules["tqdm"]
-        else:
-            sys.modules["tqdm"] = before[0]
+        for name in as_in_the_box:
+            del sys.modules[name]
+        sys.modules.update(before)
         torch.set_default_dtype(torch.float32)
         torch.set_printoptions(profile="default", sci_mode=None)
         np.set_printoptions(precision=8, suppress=False, threshold=1000, edgeitems=3, linewidth=75)

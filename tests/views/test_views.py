@@ -183,9 +183,33 @@ def test_there_and_back_the_shape_returns_and_the_values_do_not() -> None:
     case = Case.of([[[1.0, 2.0]]], [[[1.0, 1.0]]])
     assert case.view("back").notes() == [
         "The size returns: 2 → 3 → 2. Of the 2 values 0 do.",
+        "The other way round: 3 → 2 → 3. Of the 3 values 0 return.",
         "What does hold: <conv(z), x> = <z, conv_transpose(x)> for every z. With z = y: "
         "<conv(y), x> = 14, <y, y> = 14.",
     ]
+
+
+@moderate
+@given(layers(whole=True))
+def test_both_ways_there_and_back_are_torchs(drawn) -> None:
+    case = drawn.case()
+    layer, dims = case.layer, case.dims
+    weight = torch.from_numpy(wide(case.weight).astype(float))
+    sizes = (layer.stride, layer.padding)
+    conv, transpose = (getattr(torch, f"{name}{dims}d") for name in ("conv", "conv_transpose"))
+    y = torch.from_numpy(case.trace().output_sums.astype(float))
+    cut = (..., *(slice(size) for size in case.geometry.input_size))
+    b = conv(y, weight, None, *sizes, layer.dilation, layer.groups)[cut]
+    r = transpose(b, weight, None, *sizes, layer.output_padding, layer.groups, layer.dilation)
+    tensors = {tensor.name: tensor for tensor in view(case, "back").tensors}
+    for name, expected in (
+        ("b", b),
+        ("d", b - torch.from_numpy(wide(case.batched))),
+        ("r", r),
+        ("e", r - y),
+    ):
+        tensor = tensors[name]
+        assert (tensor.values(*np.indices(tensor.shape)) == expected.numpy()).all(), name
 
 
 def test_time_says_what_a_causal_layer_trims() -> None:

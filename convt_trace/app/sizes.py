@@ -1,0 +1,396 @@
+"""The page about sizes: the formula drawn, ``output_size=``, and the settings that make a wanted size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pandas as pd
+import streamlit as st
+
+from convt_trace.app import address, shell
+from convt_trace.app.current import current
+from convt_trace.app.playground import case_of
+from convt_trace.app.ruler import ruler
+from convt_trace.engine.errors import LayerError
+from convt_trace.engine.layer import Ints, Layer
+from convt_trace.engine.text import AXES, count, shortest
+from convt_trace.planning.formula import (
+    OutputSizeError,
+    formula,
+    output_padding_for,
+    output_sizes,
+)
+from convt_trace.planning.sizes import (
+    Setting,
+    Sizes,
+    SizesError,
+    evenness,
+    layer_of,
+    partner_of,
+    sizes,
+)
+
+#: The fields of the layer: a link's name of each, and torch's.
+_FIELDS = {
+    "size": "input size",
+    "kernel": "kernel_size",
+    "stride": "stride",
+    "padding": "padding",
+    "output_padding": "output_padding",
+    "dilation": "dilation",
+}
+_SEARCH = {"wanted": "", "kernels": "1-7", "dilations": "1", "even": ""}
+_WRITTEN = "sizes_written"
+_MOST = 512
+
+
+class Given(NamedTuple):
+    """The layer of the page, and its input."""
+
+    layer: Layer
+    size: Ints
+
+
+class FieldError(ValueError):
+    """A field that cannot be read; the message is one sentence."""
+
+
+def page() -> None:
+    shell.page("Sizes")
+    problem = _load()
+    st.markdown("#### Sizes: what comes out, and how to get what you want")
+    with shell.apart():
+        if problem:
+            st.warning(problem, icon=":material/link_off:")
+    _fields()
+    try:
+        given = _given()
+        found = formula(given.layer, given.size)
+    except (FieldError, LayerError) as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    st.markdown(f"`nn.{given.layer}`")
+    alike = len(set(given.size)) == 1 and _same_axes(given)
+    for one in found[:1] if alike else found:
+        named = " along each axis" if alike and len(found) > 1 else ""
+        symbols = one.symbols.replace("*", r"\*")
+        st.markdown(f"**{one.axis}_out**{named} = {symbols}")
+        st.markdown(f"`{one.numbers}`")
+        st.html(ruler(one))
+    _output_size(given)
+    _search(given)
+    _write(given)
+
+
+def _same_axes(given: Given) -> bool:
+    layer = given.layer
+    return all(
+        len(set(values)) == 1
+        for values in (
+            layer.kernel_size, layer.stride, layer.padding, layer.output_padding, layer.dilation,
+        )
+    )  # fmt: skip
+
+
+# -- the address -------------------------------------------------------------------------------------
+
+
+def _load() -> str:
+    """Take the fields from the address, unless the page wrote it; return what was wrong with it.
+
+    While fields change quickly a run may come with an older address: it comes with a changed field.
+    """
+    state, query = st.session_state, st.query_params.to_dict()
+    written, before = state.get(_WRITTEN, (None, None))
+    if "sizes_size" in state and (query == written or (written and _held() != before)):
+        return ""
+    what, problem = current(query)
+    case = case_of(what)
+    layer = case.layer
+    state.sizes_channels = (layer.in_channels, layer.out_channels, layer.groups)
+    state.sizes_dims = case.dims
+    for name, values in {
+        "size": case.geometry.input_size,
+        "kernel": layer.kernel_size,
+        **{name: getattr(layer, name) for name in list(_FIELDS)[2:]},
+    }.items():
+        state[f"sizes_{name}"] = _as_text(values)
+    for name, usual in _SEARCH.items():
+        state[f"sizes_{name}"] = query.get(name, state.get(f"sizes_{name}", usual))
+    state.sizes_even = bool(state.sizes_even)
+    return problem
+
+
+def _write(given: Given) -> None:
+    """Write the page's link into the address."""
+    state, layer = st.session_state, given.layer
+    wanted = _layer_query(layer, given.size)
+    for name, usual in _SEARCH.items():
+        value = state[f"sizes_{name}"]
+        said = "1" if value is True else "" if value is False else str(value)
+        if said != usual:
+            wanted[name] = said
+    if wanted != st.query_params.to_dict():
+        st.query_params.from_dict(wanted)
+    state[_WRITTEN] = (wanted, _held())
+
+
+def _held() -> dict[str, object]:
+    """Return what the fields hold."""
+    return {name: st.session_state.get(f"sizes_{name}") for name in (*_FIELDS, *_SEARCH)}
+
+
+def _layer_query(layer: Layer, size: Ints) -> dict[str, str]:
+    """Return a layer as the parameters of a link; numbers are drawn from a seed."""
+    return {
+        "dims": f"{layer.dims}d",
+        "in_channels": str(layer.in_channels),
+        "out_channels": str(layer.out_channels),
+        "groups": str(layer.groups),
+        "size": _written(size),
+        "kernel": _written(layer.kernel_size),
+        **{name: _written(getattr(layer, name)) for name in list(_FIELDS)[2:]},
+        "x": "integers:1",
+        "weight": "integers:2",
+    }
+
+
+def _written(values: Ints) -> str:
+    return ",".join(map(str, values[:1] if len(set(values)) == 1 else values))
+
+
+def _as_text(values: Ints) -> str:
+    return str(shortest(values)).strip("()")
+
+
+# -- the layer -------------------------------------------------------------------------------------------
+
+
+def _fields() -> None:
+    state = st.session_state
+    state.sizes_dims = (
+        st.segmented_control(
+            "Spatial dimensions",
+            [1, 2, 3],
+            default=state.sizes_dims,
+            required=True,
+            format_func=lambda dims: f"{dims}d",
+            key=f"sizes_dims_of_{state.sizes_dims}",
+            label_visibility="collapsed",
+        )
+        or state.sizes_dims
+    )
+    for column, (name, label) in zip(st.columns(len(_FIELDS)), _FIELDS.items()):
+        column.text_input(
+            label,
+            key=f"sizes_{name}",
+            help="One whole number, or one for each axis: 4 or 4, 5.",
+            persist_state="session",
+        )
+
+
+def _given() -> Given:
+    state, dims = st.session_state, st.session_state.sizes_dims
+    read = {name: _numbers(name, state[f"sizes_{name}"], dims) for name in _FIELDS}
+    size = read.pop("size")
+    ins, outs, groups = state.sizes_channels
+    layer = Layer(
+        in_channels=ins,
+        out_channels=outs,
+        groups=groups,
+        kernel_size=read.pop("kernel"),
+        **read,
+    )
+    return Given(layer, size)
+
+
+def _numbers(name: str, text: str, dims: int) -> Ints:
+    """Read one whole number, or one for each axis."""
+    words = re.split(r"[\s,x×]+", text.strip("()[] "))
+    label = _FIELDS.get(name, name)
+    if not all(re.fullmatch(r"\d{1,6}", word, re.ASCII) for word in words):
+        raise FieldError(f"{label} reads “{text}”: write one whole number, or one for each axis.")
+    numbers = tuple(map(int, words))
+    if len(numbers) not in (1, dims):
+        raise FieldError(f"{label} has {len(numbers)} numbers: write one, or {dims} of them.")
+    return numbers * dims if len(numbers) == 1 else numbers
+
+
+# -- output_size= ------------------------------------------------------------------------------------------
+
+
+def _output_size(given: Given) -> None:
+    with st.expander("output_size= in the call: what is legal, and what it comes to"):
+        legal = output_sizes(given.layer, given.size)
+        for name, axis in zip(AXES[given.layer.dims], legal):
+            pairs = ", ".join(f"{size} (output_padding={at})" for at, size in enumerate(axis))
+            st.markdown(f"- along {name}: {pairs}")
+        text = st.text_input(
+            "output_size",
+            key="sizes_asked",
+            placeholder=_as_text(tuple(sizes[0] for sizes in legal)),
+            persist_state="session",
+        )
+        if not text:
+            return
+        try:
+            asked = _numbers("output_size", text, given.layer.dims)
+            extra = output_padding_for(given.layer, given.size, asked)
+        except FieldError as error:
+            st.error(str(error))
+        except OutputSizeError as error:
+            st.error(f"torch refuses it: {error}")
+        else:
+            st.success(f"That is output_padding={shortest(extra)}.")
+
+
+# -- from a wanted size --------------------------------------------------------------------------------------
+
+
+def _search(given: Given) -> None:
+    st.markdown("##### The other way: from a wanted size to the settings")
+    wanted, kernels, dilations, even = st.columns([2, 2, 2, 3], vertical_alignment="bottom")
+    made = _as_text(given.layer.output_size(given.size))
+    wanted.text_input(
+        "wanted output size",
+        key="sizes_wanted",
+        placeholder=made,
+        help="A size, one for each axis, or x2: twice the input, for every input size.",
+        persist_state="session",
+    )
+    kernels.text_input(
+        "kernels", key="sizes_kernels", help="Such as 2-5 or 3,4.", persist_state="session"
+    )
+    dilations.text_input(
+        "dilations", key="sizes_dilations", help="Such as 1 or 1-3.", persist_state="session"
+    )
+    even.checkbox(
+        "only even ones",
+        key="sizes_even",
+        help="Every output cell is reached by equally many taps: no checkerboard by design.",
+        persist_state="session",
+    )
+    try:
+        found = _found(given, st.session_state.sizes_wanted or made)
+    except (FieldError, SizesError) as error:
+        st.error(str(error), icon=":material/error:")
+        return
+    _results(given, found)
+
+
+def _found(given: Given, wanted: str) -> list[Sizes]:
+    """Return the settings for each axis; one list where all axes are alike."""
+    state = st.session_state
+    options = {
+        "kernel": _range("kernels", state.sizes_kernels),
+        "dilation": _range("dilations", state.sizes_dilations),
+        "even": state.sizes_even,
+    }
+    times = re.fullmatch(r"\s*[x×*]\s*(\d{1,4})\s*", wanted)
+    goals: Sequence[int | None]
+    goals = [None] * given.layer.dims if times else _numbers("wanted", wanted, given.layer.dims)
+    pairs = list(zip(given.size, goals))
+    if len(set(pairs)) == 1:
+        pairs = pairs[:1]
+    factor = int(times[1]) if times else None
+    return [sizes(size, goal, times=factor, **options) for size, goal in pairs]
+
+
+def _range(name: str, text: str) -> list[int]:
+    """Read numbers and stretches of them: 2-5, or 3,4."""
+    numbers: list[int] = []
+    for part in text.replace(" ", "").split(","):
+        ends = re.fullmatch(r"(\d{1,4})(?:[-:–](\d{1,4}))?", part, re.ASCII)
+        if not ends:
+            raise FieldError(f"{name} reads “{text}”: write numbers, or a stretch such as 2-5.")
+        numbers += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
+    return numbers
+
+
+def _results(given: Given, found: list[Sizes]) -> None:
+    for name, one in zip(AXES[given.layer.dims], found):
+        if len(found) > 1:
+            st.markdown(f"Along {name}:")
+        if not one:
+            st.info(one.nothing)
+    if not all(found):
+        return
+    chosen = [
+        _table(given, one, alone=len(found) == 1, key=f"sizes_table_{at}")
+        for at, one in enumerate(found)
+    ]
+    _detail(given, chosen * given.layer.dims if len(found) == 1 else chosen)
+
+
+def _table(given: Given, found: Sizes, alone: bool, key: str) -> Setting:
+    """Draw the settings as a table; return the one that is chosen in it, the first to begin with."""
+    dims = given.layer.dims
+    shown = found[:_MOST]
+    rows = [
+        {
+            **({"": _url(given, [setting] * dims)} if alone else {}),
+            "layer": f"nn.{_layer_of(given, [setting] * dims)}",
+            "taps per position": evenness(setting),
+            "kernel": setting.kernel_size,
+            "stride": setting.stride,
+            "padding": setting.padding,
+            "output_padding": setting.output_padding,
+            "dilation": setting.dilation,
+            "kept MACs": setting.kept_macs,
+            "cropped": setting.cropped_macs,
+            "its conv makes the input of": _listed(setting),
+        }
+        for setting in shown
+    ]
+    st.caption(
+        f"{count(len(found), 'setting')}, even and plain ones first. MACs are along one axis, for a "
+        "pair of channels. Choose a row to see its partner."
+    )
+    event = st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"{key}_{found.wanted}_{len(found)}",
+        height=min(420, 38 + 35 * len(rows)),
+        column_config={
+            "layer": st.column_config.TextColumn(width="large"),
+            "": st.column_config.LinkColumn(display_text="Open", help="In the playground"),
+        },
+    )
+    picked = event.selection.rows
+    setting: Setting = shown[picked[0]] if picked and picked[0] < len(shown) else shown[0]
+    return setting
+
+
+def _listed(setting: Setting) -> str:
+    return ", ".join(map(str, setting.folds)) or "no size"
+
+
+def _detail(given: Given, chosen: list[Setting]) -> None:
+    """Draw what a setting is: its line, its partner, and what output_padding chooses."""
+    layer = _layer_of(given, chosen)
+    st.markdown(f"`nn.{layer}` goes with `{partner_of(layer)}`.")
+    for name, setting in zip(AXES[layer.dims], chosen):
+        alike = len(set(chosen)) == 1
+        st.markdown(setting.sentence if alike else f"- along {name}: {setting.sentence}")
+        if alike:
+            break
+    st.page_link(
+        "app.py",
+        label="Open it in the playground",
+        icon=":material/play_circle:",
+        query_params=_layer_query(layer, given.size),
+    )
+
+
+def _layer_of(given: Given, chosen: list[Setting]) -> Layer:
+    layer = given.layer
+    return layer_of(chosen, layer.in_channels, layer.out_channels, layer.groups)
+
+
+def _url(given: Given, chosen: list[Setting]) -> str:
+    query = _layer_query(_layer_of(given, chosen), given.size)
+    return address.url("&".join(f"{name}={value}" for name, value in query.items()))

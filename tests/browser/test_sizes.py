@@ -1,0 +1,109 @@
+"""The page about sizes, from a question to the layer in the playground."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+SEARCH = (
+    "/Sizes?dims=2d&in_channels=2&out_channels=2&groups=1&size=27&kernel=3&stride=1&padding=0"
+    "&output_padding=0&dilation=1"
+)
+
+
+def field(page: Page, label: str):
+    return page.get_by_label(label, exact=True)
+
+
+def fill(page: Page, label: str, text: str) -> None:
+    field(page, label).fill(text)
+    field(page, label).press("Enter")
+
+
+def open_at(page: Page, path: str = "/Sizes") -> Page:
+    page.goto(path)
+    expect(page.get_by_text("The other way")).to_be_visible(timeout=60_000)
+    return page
+
+
+def test_from_27_to_54_and_into_the_playground(page: Page) -> None:
+    open_at(page, SEARCH)
+    fill(page, "wanted output size", "54")
+    fill(page, "kernels", "2-5")
+    expect(page.get_by_text("4 settings, even and plain ones first")).to_be_visible()
+    expect(page.get_by_text("makes 27 of 54 and 55; output_padding=0 chooses 54")).to_be_visible()
+    page.get_by_role("link", name="Open it in the playground").click()
+    expect(page.locator(".ct-player")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("x (1, 2, 27, 27) → y (1, 2, 54, 54)")).to_be_visible()
+    assert dict(parse_qsl(urlsplit(page.url).query))["stride"] == "2"
+
+
+def test_the_formula_follows_the_fields(page: Page) -> None:
+    open_at(page)
+    expect(
+        page.get_by_text("(3 - 1)*1 + 1*(3 - 1) + 1 - 2*2 + 0 = 2 + 3 - 4 + 0 = 1")
+    ).to_be_visible()
+    drawing = page.locator(".ruler")
+    expect(drawing).to_contain_text("the canvas: 5 positions")
+    fill(page, "stride", "2")
+    expect(drawing).to_contain_text("the canvas: 7 positions")
+    expect(drawing).to_contain_text("4: (L_in - 1)*stride")
+    expect(page).to_have_url(re.compile("stride=2"))
+    page.reload()
+    expect(field(page, "stride")).to_have_value("2", timeout=60_000)
+
+
+@pytest.mark.parametrize(
+    "label, text, said",
+    [
+        ("stride", "two", "stride reads “two”: write one whole number"),
+        ("stride", "0", "non-positive stride is not supported"),
+        ("kernel_size", "3,3,3", "kernel_size has 3 numbers: write one, or 1 of them"),
+        ("padding", "9", "Output size is too small"),
+        ("kernels", "2-", "kernels reads “2-”"),
+        ("wanted output size", "0", "The output size is a whole number from 1 on"),
+    ],
+)
+def test_what_cannot_be_gets_a_sentence_and_stays(
+    page: Page, label: str, text: str, said: str
+) -> None:
+    open_at(page)
+    fill(page, label, text)
+    expect(page.get_by_text(said)).to_be_visible()
+    expect(field(page, label)).to_have_value(text)
+
+
+def test_output_size_is_resolved_and_refused(page: Page) -> None:
+    open_at(page, SEARCH.replace("stride=1", "stride=2"))
+    page.get_by_text("output_size= in the call").click()
+    expect(page.get_by_text("55 (output_padding=0), 56 (output_padding=1)").first).to_be_visible()
+    fill(page, "output_size", "56")
+    expect(page.get_by_text("That is output_padding=1.")).to_be_visible()
+    fill(page, "output_size", "57")
+    expect(page.get_by_text("valid sizes range from [55, 55] to [56, 56]")).to_be_visible()
+
+
+def test_axes_of_their_own(page: Page) -> None:
+    open_at(page, SEARCH)
+    fill(page, "input size", "27, 30")
+    fill(page, "wanted output size", "54, 30")
+    expect(page.get_by_text("Along H:", exact=True)).to_be_visible()
+    expect(page.get_by_text("Along W:", exact=True)).to_be_visible()
+    expect(page.get_by_text("nn.ConvTranspose2d(2, 2, (2, 1), stride=(2, 1))")).to_be_visible()
+
+
+def test_the_page_is_about_what_the_playground_has_open(page: Page) -> None:
+    page.goto("/?dims=1d&in_channels=1&out_channels=1&groups=1&size=5&kernel=4&stride=3&padding=0")
+    expect(page.locator(".ct-player")).to_be_visible(timeout=60_000)
+    page.get_by_role("link", name="Sizes").click()
+    expect(field(page, "stride")).to_have_value("3", timeout=30_000)
+    expect(field(page, "input size")).to_have_value("5")
+
+
+def test_a_phone_has_the_page(phone: Page) -> None:
+    open_at(phone, SEARCH + "&wanted=54")
+    expect(phone.get_by_text("goes with")).to_be_visible()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= phone.viewport_size["width"]
