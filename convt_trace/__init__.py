@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from convt_trace.engine.reference import Verdict, compare, torch_output
     from convt_trace.links.files import from_json, to_json
     from convt_trace.links.link import from_link, to_link
+    from convt_trace.planning.alternatives import alternatives
+    from convt_trace.planning.overlap import overlap
     from convt_trace.planning.sizes import sizes
+    from convt_trace.planning.stacked import stacked
     from convt_trace.player.page import to_html
     from convt_trace.views import view
     from convt_trace.views.collect import as_conv
@@ -34,15 +37,18 @@ __all__ = [
     "Macs",
     "Trace",
     "Verdict",
+    "alternatives",
     "as_conv",
     "as_gradient",
     "compare",
     "from_json",
     "from_link",
     "matrix",
+    "overlap",
     "per_group",
     "record",
     "sizes",
+    "stacked",
     "summary",
     "to_html",
     "to_json",
@@ -55,15 +61,18 @@ __all__ = [
 #: Names that are imported at their first use: some of them import torch, which `trace` does not need.
 _LATER = {
     "Verdict": "engine.reference",
+    "alternatives": "planning.alternatives",
     "as_conv": "views.collect",
     "as_gradient": "views.gradient",
     "compare": "engine.reference",
     "from_json": "links.files",
     "from_link": "links.link",
     "matrix": "views.matrix",
+    "overlap": "planning.overlap",
     "per_group": "views.groups",
     "record": "engine.recording",
     "sizes": "planning.sizes",
+    "stacked": "planning.stacked",
     "summary": "answers.summary",
     "to_html": "player.page",
     "to_json": "links.files",
@@ -105,7 +114,7 @@ for _class, _name, _given in (
     (Trace, "to_html", _method("to_html")),
     *(
         (Case, name, _method(name))
-        for name in ("as_conv", "as_gradient", "matrix", "per_group", "view")
+        for name in ("as_conv", "as_gradient", "matrix", "overlap", "per_group", "view")
     ),
     (Case, "_repr_html_", _repr_html_),
     (Trace, "_repr_html_", _repr_html_),

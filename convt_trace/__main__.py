@@ -1,4 +1,4 @@
-"""The command line: ``python -m convt_trace explain FILE``, ``... export CASE`` and ``... sizes 27 54``."""
+"""The command line: ``python -m convt_trace explain FILE``, and ``export``, ``sizes``, ``overlap``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from convt_trace.answers import transposed as words
 from convt_trace.answers.advice import layer_warning, size_rule, unbatched_warning, warnings_of
@@ -24,8 +27,13 @@ from convt_trace.engine.view import Cell, Moment, View, picked_trace, view_of
 from convt_trace.links.files import from_json
 from convt_trace.links.packed import Unreadable
 from convt_trace.links.settings import PRESETS
+from convt_trace.planning.alternatives import alternatives
+from convt_trace.planning.counts import Counts
+from convt_trace.planning.overlap import overlap
 from convt_trace.planning.sizes import SizesError, sizes
 from convt_trace.planning.skips import mended
+from convt_trace.planning.stacked import stacked
+from convt_trace.planning.typed import NotReadError, layer_of
 from convt_trace.player.page import ExportError, to_html
 from convt_trace.player.scene import build, read_message
 from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet
@@ -40,13 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         The exit code: 0, 2 for a text that was not read to its end or a cell that is not there, 1
-        where there is nothing to export.
+        where there is nothing to export or to count.
     """
     chosen = _parser().parse_args(arguments)
     if chosen.command == "export":
         return _export(chosen)
     if chosen.command == "sizes":
         return _sizes(chosen)
+    if chosen.command == "overlap":
+        return _overlap(chosen)
     return _explain(chosen)
 
 
@@ -104,7 +114,24 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--title", default="", help="a heading")
     _unboxed(export)
     _add_sizes(commands)
+    _add_overlap(commands)
     return parser
+
+
+def _add_overlap(commands: Any) -> None:
+    does = "count how many MACs land in each output cell of a layer, or of some in a row"
+    command = commands.add_parser("overlap", help=does, description=f"{does.capitalize()}.")
+    command.add_argument(
+        "lines", nargs="+", metavar="layer",
+        help='a line of torch: "nn.ConvTranspose2d(3, 8, 4, stride=3)"; then the input size: 16 16',
+    )  # fmt: skip
+    command.add_argument(
+        "--map", action="store_true", help="print the count of every output cell: needs a size"
+    )
+    command.add_argument(
+        "--alternatives", action="store_true",
+        help="print what can stand in for the layer, as programs: needs a size",
+    )  # fmt: skip
 
 
 def _add_sizes(commands: Any) -> None:
@@ -478,6 +505,43 @@ def _named(name: str, call: int, unboxed: bool) -> Case:
             f"{name} runs {len(cases)} transposed convolutions: there is no call {call} to write."
         )
     return cases[call - 1]
+
+
+# -- overlap ------------------------------------------------------------------------------------
+
+
+#: A map with more cells is not printed.
+_PRINTED = 10_000
+
+
+def _overlap(asked: argparse.Namespace) -> int:
+    """Print the overlap of a layer, or of several in a row: 1 where there is nothing to count."""
+    lines = [text for text in asked.lines if not text.isdecimal()]
+    size = [int(text) for text in asked.lines if text.isdecimal()] or None
+    try:
+        layers = [layer_of(line) for line in lines]
+        seen = overlap(layers[0], size) if len(layers) == 1 else stacked(layers, size)
+        parts = [str(seen)]
+        if asked.map:
+            parts.append(_map(seen if isinstance(seen, Counts) else seen.last))
+        if asked.alternatives:
+            if len(layers) > 1:
+                raise ValueError("Alternatives are told for one layer: give one.")
+            for one in alternatives(layers[0], size):
+                parts += [f"**{one.name}.** {one.sentence}", _block(one.code)]
+    except (NotReadError, LayerError, TypeError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\n\n".join(parts))
+    return 0
+
+
+def _map(counts: Counts) -> str:
+    cells = prod(counts.size)
+    if cells > _PRINTED:
+        return f"The map has {cells:,} cells: at most {_PRINTED:,} are printed."
+    with np.printoptions(threshold=_PRINTED + 1, linewidth=10_000):
+        return _block(str(counts.map()))
 
 
 if __name__ == "__main__":

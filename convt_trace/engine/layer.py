@@ -15,10 +15,10 @@ output is the part that is left. Canvas position ``c`` is output position ``o = 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import prod
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,50 @@ def output_length(
     32
     """
     return reach(length, taps, stride, dilation) - 2 * padding + output_padding
+
+
+def phases(taps: int, stride: int, padding: int, dilation: int) -> list[range]:
+    """Return the kernel taps of each phase: those that reach output positions ``o % stride == phase``.
+
+    They are evenly spaced, and an input without an end meets all of them in each such position.
+
+    >>> phases(3, stride=2, padding=0, dilation=1)
+    [range(0, 3, 2), range(1, 3, 2)]
+    >>> phases(3, stride=2, padding=1, dilation=2)
+    [range(0, 0), range(0, 3)]
+    """
+    apart = stride // gcd(stride, dilation)
+    found = [range(0)] * stride
+    for tap in range(min(taps, apart)):
+        found[(tap * dilation - padding) % stride] = range(tap, taps, apart)
+    return found
+
+
+def repeated(
+    pattern: Sequence[int], taps: int, stride: int, padding: int, dilation: int
+) -> list[int]:
+    """Return what a kernel of ones makes of an input that repeats without an end: one repetition.
+
+    Parameters
+    ----------
+    pattern : sequence of int
+        The input's values at positions 0, 1, ...; they go on as they began, in both directions.
+
+    Returns
+    -------
+    list of int
+        The output's values at positions 0 to ``stride * len(pattern) - 1``, which repeat too.
+
+    >>> repeated([1], 3, stride=2, padding=0, dilation=1)
+    [2, 1]
+    >>> repeated([2, 1], 3, stride=2, padding=0, dilation=1)
+    [3, 2, 3, 1]
+    """
+    made = [0] * (stride * len(pattern))
+    for tap in range(taps):
+        for i, value in enumerate(pattern):
+            made[(i * stride - padding + tap * dilation) % len(made)] += value
+    return made
 
 
 def conv_length(length: int, taps: int, stride: int, padding: int, dilation: int) -> int:

@@ -27,7 +27,7 @@ def shortest(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
 
 
-def by(size: Iterable[int]) -> str:
+def by(size: Iterable[object]) -> str:
     """Return a size as it is said.
 
     >>> by((16, 16))

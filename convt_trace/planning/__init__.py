@@ -1,1 +1,1 @@
-"""Choosing a layer: which settings make which size."""
+"""Choosing a layer: which settings make which size, and where multiply-accumulates pile up."""

@@ -8,7 +8,7 @@ from functools import cached_property
 from math import inf
 from typing import Any
 
-from convt_trace.engine.layer import Layer, conv_length, output_length, span
+from convt_trace.engine.layer import Layer, conv_length, output_length, phases, span
 
 #: Settings that a search may find; more cannot be looked through.
 MOST = 5_000
@@ -36,7 +36,7 @@ class Setting:
     Examples
     --------
     >>> setting = Setting(kernel_size=3, stride=2, padding=1, output_padding=1, input_size=27)
-    >>> setting.output_size, setting.folds, setting.unevenness
+    >>> setting.output_size, setting.folds, setting.ratio
     (54, range(53, 55), 2.0)
     """
 
@@ -121,11 +121,11 @@ class Setting:
         >>> Setting(kernel_size=3, stride=2, input_size=4).taps_by_phase
         (2, 1)
         """
-        phases = [tap * self.dilation % self.stride for tap in range(self.kernel_size)]
-        return tuple(phases.count(phase) for phase in range(self.stride))
+        found = phases(self.kernel_size, self.stride, padding=0, dilation=self.dilation)
+        return tuple(map(len, found))
 
     @property
-    def unevenness(self) -> float:
+    def ratio(self) -> float:
         """The most taps that reach a position over the fewest: 1 is even, inf leaves holes."""
         most, fewest = max(self.taps_by_phase), min(self.taps_by_phase)
         return most / fewest if fewest else inf
@@ -172,7 +172,7 @@ class Setting:
             "conv_sizes": list(self.folds),
             "kept_macs": self.kept_macs,
             "cropped_macs": self.cropped_macs,
-            "unevenness": self.unevenness if self.unevenness != inf else None,
+            "ratio": self.ratio if self.ratio != inf else None,
         }
 
 
@@ -263,7 +263,7 @@ def evenness(setting: Setting) -> str:
     'uneven: 2, 1'
     """
     taps = setting.taps_by_phase
-    if setting.unevenness == 1:
+    if setting.ratio == 1:
         return f"even: {taps[0]}"
     return f"{'holes' if not min(taps) else 'uneven'}: {', '.join(map(str, taps))}"
 
@@ -333,7 +333,7 @@ def sizes(
     def find(size: int) -> list[Setting]:
         found: list[Setting] = []
         for setting in _settings(given, size, ranges, times):
-            if not even or setting.unevenness == 1:
+            if not even or setting.ratio == 1:
                 found.append(setting)
             if len(found) > MOST:
                 raise SizesError(
@@ -414,7 +414,7 @@ def _at_least(what: str, number: object, least: int) -> None:
 
 def _first_the_plain(setting: Setting) -> tuple[float, ...]:
     return (
-        setting.unevenness,
+        setting.ratio,
         setting.dilation,
         setting.output_padding,
         setting.kernel_size,

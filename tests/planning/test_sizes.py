@@ -137,7 +137,7 @@ def test_27_to_54() -> None:
     assert "nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1)" in lines[:2]
     assert "nn.ConvTranspose2d(64, 32, 3, stride=2, padding=1, output_padding=1)" in lines
     assert all(one.output_size == 54 for one in found)
-    assert [one.unevenness for one in found] == sorted(one.unevenness for one in found)
+    assert [one.ratio for one in found] == sorted(one.ratio for one in found)
     even = sizes(27, 54, kernel=range(2, 6), even=True)
     assert {one.kernel_size for one in even} == {2, 4}
     table = found.to_markdown(2, 64, 32)
@@ -176,7 +176,7 @@ def test_the_command_prints_a_table_or_json(capsys: pytest.CaptureFixture[str]) 
     assert "| `nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1)` | 54, 55 |" in table
     assert main(["sizes", "27", "--times", "2", "--kernel", "4", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
-    assert (found["padding"], found["output_size"], found["unevenness"]) == (1, 54, 1.0)
+    assert (found["padding"], found["output_size"], found["ratio"]) == (1, 54, 1.0)
     assert main(["sizes", "10", "22", "--kernel", "2", "--output-padding", "0"]) == 1
     assert "The nearest sizes that they make: 20, 27." in capsys.readouterr().out
     assert main(["sizes", "0", "22"]) == 2
