@@ -72,6 +72,13 @@ OTHERS = (
         "goes with",
         1160,
     ),
+    (
+        "overlap",
+        "Overlap?dims=2d&in_channels=2&out_channels=2&groups=1&size=5&kernel=3&stride=2&padding=0"
+        "&x=integers:1&weight=integers:2",
+        "Layers without the pattern",
+        1250,
+    ),
 )
 #: The player alone, with the question.
 FILM = Picture(

@@ -18,7 +18,10 @@ PAGES = (
     ("pages/1_Explain.py", "Explain", ":material/contract:"),
     ("pages/2_Lesson.py", "Lesson", ":material/school:"),
     ("pages/3_Sizes.py", "Sizes", ":material/straighten:"),
+    ("pages/4_Overlap.py", "Overlap", ":material/grid_on:"),
 )
+
+ABOUT_THE_CASE = ("pages/3_Sizes.py", "pages/4_Overlap.py")
 
 #: Streamlit's margins are wide; the pictures need the room.
 _STYLE = """<style>
@@ -64,7 +67,9 @@ def page(title: str, sidebar: Literal["auto"] | int = "auto", bare: bool = False
         for file, label, icon in PAGES:
             if label == title:
                 address.remember(file)
-            st.page_link(file, label=label, icon=icon, query_params=address.of(file))
+            # These pages are about what the playground has open.
+            of = "app.py" if file in ABOUT_THE_CASE else file
+            st.page_link(file, label=label, icon=icon, query_params=address.of(of))
 
 
 def is_at_home() -> bool:
