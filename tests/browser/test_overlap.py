@@ -51,7 +51,7 @@ def test_alternatives_phases_and_stacks(page: Page) -> None:
     expect(cells).to_have_count(16 * 16)
     assert len(set(cells.all_text_contents())) == 1
     page.get_by_text("Stacked: the same layer several times").click()
-    expect(page.get_by_role("cell", name="136 x 136")).to_be_visible()
+    expect(page.get_by_role("cell", name="148 x 148")).to_be_visible()
     page.get_by_text("By phase").click()
     expect(page.get_by_text("as many small convolutions as it has phases")).to_be_visible()
 
