@@ -52,7 +52,7 @@ def test_alternatives_phases_and_stacks(page: Page) -> None:
     assert len(set(cells.all_text_contents())) == 1
     page.get_by_text("Stacked: the same layer several times").click()
     expect(page.get_by_role("cell", name="148 x 148")).to_be_visible()
-    page.get_by_text("By phase").click()
+    page.get_by_text("By phase: the small kernels").click()
     expect(page.get_by_text("as many small convolutions as it has phases")).to_be_visible()
 
 
