@@ -64,7 +64,10 @@ def run(source: str) -> tuple[list[tuple[str, int, Any]], str, str]:
     quiet.__spec__ = importlib.machinery.ModuleSpec("tqdm", None)
     quiet.tqdm = lambda items: items  # type: ignore[attr-defined]
     # scipy is installed for the app's own use, and not in the box.
-    as_in_the_box: dict[str, Any] = {"tqdm": quiet, "__main__": module, "scipy": None}
+    loaded = [name for name in sys.modules if name.startswith("scipy.")]
+    as_in_the_box: dict[str, Any] = {
+        "tqdm": quiet, "__main__": module, **dict.fromkeys(["scipy", *loaded])
+    }  # fmt: skip
     before = {name: sys.modules[name] for name in as_in_the_box if name in sys.modules}
     sys.modules.update(as_in_the_box)
     try:
