@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 
 import numpy as np
 
@@ -122,7 +122,7 @@ def to_keras(case: Case) -> Translation:
     sentences = [
         *([_KERAS_GROUPS] if layer.groups > 1 else []),
         *([_KERAS_DILATION] if stuffed else []),
-        *_unlike("Keras", f"padding={setting['padding']!r}".replace("'", '"'), axes, want, nearest),
+        *_unlike(f'padding="{setting["padding"]}"', axes, want, nearest, whole=used is not setting),
         *_of_numbers(case, numbers.sentence),
     ]
     return Translation(
@@ -150,7 +150,7 @@ def _nearest_keras(
 ) -> tuple[dict[str, object], tuple[Window, ...]]:
     """Return the setting whose output has the size and the place of a window, as nearly as there is."""
     found = []
-    for order, (setting, windows) in enumerate(_keras_settings(axes)):
+    for order, (setting, windows) in enumerate(_keras_settings(axes, want)):
         size = sum(abs(a.size - b.size) for a, b in zip(windows, want))
         place = sum(abs(a.before - b.before) for a, b in zip(windows, want))
         found.append((size, place, order, setting, windows))
@@ -158,20 +158,32 @@ def _nearest_keras(
 
 
 def _keras_settings(
-    axes: Sequence[CanvasAxis],
+    axes: Sequence[CanvasAxis], want: tuple[Window, ...]
 ) -> Iterator[tuple[dict[str, object], tuple[Window, ...]]]:
+    """Yield "valid" and "same", each without output_padding and with the one that fits best."""
     for padding in ("valid", "same"):
         yield {"padding": padding}, tuple(keras_window(axis, padding) for axis in axes)
     for padding in ("valid", "same"):
-        for extra in product(*(range(axis.stride) for axis in axes)):
-            try:
-                windows = tuple(
-                    keras_window(axis, padding, more, backend="tensorflow")
-                    for axis, more in zip(axes, extra)
-                )
-            except RefusedError:
-                continue
+        extra = tuple(_fitting(axis, window, padding) for axis, window in zip(axes, want))
+        # TensorFlow alone refuses some of them, and the program runs on every backend.
+        with suppress(RefusedError):
+            windows = tuple(
+                keras_window(axis, padding, more, backend="tensorflow")
+                for axis, more in zip(axes, extra)
+            )
             yield {"padding": padding, "output_padding": extra}, windows
+
+
+def _fitting(axis: CanvasAxis, window: Window, padding: str) -> int:
+    """Return the output_padding with which the size is nearest to a window's.
+
+    >>> _fitting(CanvasAxis(3, 3, stride=2), Window(1, 6), "same")
+    1
+    """
+    least, without = 0, axis.canvas
+    if padding == "same":
+        least, without = 1 - axis.span % 2, (axis.length - 1) * axis.stride + axis.span % 2
+    return max(0, min(max(window.size - without, least), axis.stride - 1))
 
 
 def _keras_constructor(case: Case, setting: dict[str, object], stuffed: bool) -> list[str]:
@@ -519,20 +531,25 @@ def _bias_inside(case: Case, mending: Sequence[str], groups: int = 1) -> bool:
 
 
 def _unlike(
-    framework: str,
     setting: str,
     axes: Sequence[CanvasAxis],
     want: Sequence[Window],
     nearest: Sequence[Window],
+    whole: bool,
 ) -> Iterator[str]:
-    """Yield a sentence for each axis on which the nearest setting keeps something else."""
+    """Yield a sentence for each axis on which Keras' nearest setting keeps something else."""
     for name, axis, wanted, near in zip(AXES[len(axes)], axes, want, nearest):
         if wanted != near:
             yield (
-                f"Along {name} no padding of {framework}'s does what PyTorch's does, which "
-                f"{_said(axis, wanted)}; the nearest, {setting}, {_said(axis, near)}. The program "
-                "keeps what both need, and crops or pads the rest."
+                f"Along {name} PyTorch {_said(axis, wanted)}. Nothing in Keras does; the nearest, "
+                f"{setting}, {_said(axis, near)}."
             )
+    if tuple(want) != tuple(nearest):
+        yield (
+            'The program keeps the whole canvas (padding="valid") and crops or pads it.'
+            if whole
+            else "The program crops or pads what the nearest setting keeps."
+        )
 
 
 def _said(axis: CanvasAxis, window: Window) -> str:
