@@ -20,6 +20,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from convt_trace import Case
-from convt_trace.elsewhere import layouts, ported, translate
+from convt_trace.elsewhere import conventions, layouts, ported, translate
 from convt_trace.elsewhere.errors import RefusedError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -373,6 +374,148 @@ _REAL: dict[str, Callable[[str, Setting, np.ndarray, np.ndarray], np.ndarray]] =
 }  # fmt: skip
 
 
+# -- facts: what `convt_trace/elsewhere/facts.py` says ------------------------------------------------
+
+
+def _fails(run: Callable[[], Any]) -> bool:
+    try:
+        run()
+    except Exception:
+        return True
+    return False
+
+
+def keras_facts(backend: str) -> dict[str, bool]:
+    import inspect
+
+    import keras
+    from keras import layers
+
+    def size(dtype: str = "float32", kernel: int = 4, **given: Any) -> list[int]:
+        layer = layers.Conv1DTranspose(1, kernel, dtype=dtype, **given)
+        return [*layer(np.ones((1, 3, 1), dtype)).shape]
+
+    def order(dims: int) -> bool:
+        names = [*inspect.signature(getattr(layers, f"Conv{dims}DTranspose").__init__).parameters]
+        return names.index("output_padding") < names.index("data_format")
+
+    even: Setting = {"strides": 2, "padding": "same", "output_padding": 0}
+    dilated: Setting = {"kernel": 3, "dilation_rate": 2}
+    on_tensorflow = backend == "tensorflow"
+    backends = _fails(lambda: size(**even)) if on_tensorflow else size(**even) == [1, 4, 1]
+    double = _fails(lambda: size("float64", **dilated)) == on_tensorflow
+    said = " ".join((layers.Conv2DTranspose.__doc__ or "").split())
+    return {
+        "keras backends": backends,
+        "keras dilation": double and size(**dilated) == [1, 7, 1],
+        "keras positions": [order(dims) for dims in (1, 2, 3)] == [True, True, False],
+        "keras same": "has the same height/width dimension as the input" in said
+        and size(strides=2, padding="same") == [1, 6, 1],
+        "keras output_padding": size(kernel=3, strides=3, padding="same", output_padding=1)
+        == [1, 2 * 3 + 1 + 1, 1]
+        and keras.backend.backend() == backend,
+    }
+
+
+def jax_facts() -> dict[str, bool]:
+    import jax.numpy as jnp
+    from jax import lax
+
+    x, w = jnp.ones((1, 3, 1)), jnp.arange(3.0).reshape(3, 1, 1)
+
+    def length(padding: Any, **given: Any) -> int:
+        return lax.conv_transpose(x, w, (2,), padding, **given).shape[1]
+
+    def first(**given: Any) -> float:
+        return float(lax.conv_transpose(x, w, (3,), "VALID", **given)[0, 0, 0])
+
+    def general(padding: Any) -> Any:
+        numbers = ("NHC", "HIO", "NHC")
+        return lax.conv_general_dilated(x, w, (1,), padding, (2,), dimension_numbers=numbers)
+
+    consistent: Setting = {"use_consistent_padding": True}
+    return {
+        "jax pads": length([(0, 0)]) < length([(1, 1)]) < length([(2, 2)])
+        and length([(0, 0)], **consistent) > length([(1, 1)], **consistent),
+        "jax pairs": _fails(lambda: length([[1, 1]], **consistent)) and length([[1, 1]]) == 5,
+        "jax kernel": (first(), first(transpose_kernel=True)) == (2.0, 0.0),
+        "jax general": _fails(lambda: general("SAME")) and not _fails(lambda: general([(1, 1)])),
+        "jax 64": (jnp.zeros(1, "float64").dtype, jnp.zeros(1, "int64").dtype)
+        == (jnp.float32, jnp.int32),
+    }
+
+
+def flax_facts() -> dict[str, bool]:
+    import jax
+    import jax.numpy as jnp
+    from flax import linen
+
+    def output(kernel: Any, padding: Any, x: Any, **given: Any) -> Any:
+        layer = linen.ConvTranspose(1, kernel, strides=2, padding=padding, **given)
+        return layer.init_with_output(jax.random.key(0), x)[0]
+
+    line = jnp.ones((1, 3, 1))
+    axis = conventions.CanvasAxis(3, 4, stride=2)
+    moved = [conventions.flax_window(axis, "CIRCULAR", flag).before for flag in (False, True)]
+    odd = [
+        conventions.flax_window(replace(axis, taps=3), "CIRCULAR", flag).before
+        for flag in (False, True)
+    ]
+    return {
+        "flax kernel_size": output(3, "SAME", jnp.ones((1, 3, 3, 1))).shape == (1, 3, 6, 1),
+        "flax names": _fails(lambda: output((3,), "same", line)),
+        # That the windows are flax' own is what the compared settings show.
+        "flax circular": moved[0] == moved[1] and odd[1] - odd[0] == 1,
+    }
+
+
+def onnx_facts() -> dict[str, bool]:
+    """What onnxruntime and the reference evaluator do; `make test` has both and asks them too."""
+    x, w = np.array([[[1, 2, 3]]], np.float32), np.array([[[1, 10]]], np.float32)
+
+    def y(runtime: str, x: np.ndarray = x, w: np.ndarray = w, **given: Any) -> list[int]:
+        return run_onnx(runtime, {"X": x, "W": w}, **given).ravel().astype(int).tolist()
+
+    def refuses(runtime: str, **given: Any) -> bool:
+        return _fails(lambda: y(runtime, **given))
+
+    ort, reference = "onnxruntime", "reference"
+    same: Setting = {"strides": [4], "auto_pad": "SAME_LOWER"}
+    canvas = [1, 10, 0, 0, 2, 20, 0, 0, 3, 30]
+    smaller: Setting = {"output_shape": [3]}
+    two, two_out = np.ones((1, 4, 3), np.float32), np.ones((4, 1, 2), np.float32)
+    return {
+        "ort same": y(ort, **same) == canvas and y(reference, **same) == [0, *canvas, 0],
+        "ort output_padding": refuses(ort, dilations=[3], output_padding=[2]),
+        "ort float64": _fails(lambda: run_float64(x, w)),
+        "ort large": y(ort, strides=[4], output_shape=[12]) == [*canvas, 0, 0]
+        and y(reference, strides=[4], auto_pad="SAME_LOWER", output_shape=[12]) == [0, *canvas, 0],
+        "reference output_shape": refuses(reference, **smaller)
+        and y(ort, **smaller) == [12, 23, 30],
+        "reference group": refuses(reference, x=two, w=two_out, group=2)
+        and not refuses(ort, x=two, w=two_out, group=2),
+    }
+
+
+def run_float64(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    from onnx import TensorProto, helper
+
+    names = [helper.make_tensor_value_info(n, TensorProto.DOUBLE, None) for n in ("X", "W", "Y")]
+    node = helper.make_node("ConvTranspose", ["X", "W"], ["Y"])
+    graph = helper.make_graph([node], "layer", names[:2], names[2:])
+    opset = [helper.make_opsetid("", 11)]
+    model = helper.make_model(graph, opset_imports=opset, ir_version=10)
+    return run_model("onnxruntime", model, {"X": x.astype(float), "W": w.astype(float)})
+
+
+def facts(framework: str) -> dict[str, bool]:
+    """Which of the facts about a framework are still so."""
+    if framework.startswith("keras"):
+        return keras_facts(framework.removeprefix("keras-"))
+    found = {"jax": jax_facts, "flax": flax_facts, "onnxruntime": onnx_facts}
+    return found[framework]() if framework in found else {}
+
+
 # -- comparing and recording ------------------------------------------------------------------------
 
 
@@ -402,17 +545,27 @@ def compare_settings(framework: str, count: int) -> tuple[list[Setting], Counter
     return kept[:RECORDED_EACH], told
 
 
+def run(code: str) -> np.ndarray:
+    """Run a program and return its output; alone, where it sets what has to be set before JAX starts."""
+    if "os.environ" not in code:
+        names: dict[str, Any] = {}
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(code, names)
+        return np.asarray(names["y"])
+    ending = "import sys; np.save(sys.stdout.buffer, y)"
+    code = code.removesuffix("print(y)") + ending
+    alone = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    return np.load(io.BytesIO(alone.stdout))
+
+
 def compare_programs(framework: str, count: int) -> tuple[list[Setting], Counter[str]]:
     random, kept, told = Random("programs"), [], Counter[str]()
     for _ in range(count):
         made = program_case(random)
         there = program(framework, made)
         expected = there.case.trace().output
-        names: dict[str, Any] = {}
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                exec(there.code, names)
-            y = np.asarray(names["y"])
+            y = run(there.code)
             fine = same(y, expected) and y.dtype == expected.dtype
             said = written(y) if y.dtype.kind in "iuf" else str(y.dtype)
         except Exception as error:
@@ -432,8 +585,13 @@ def compare(framework: str, counts: tuple[int, int]) -> Setting:
     settings, told = compare_settings(framework, counts[0])
     programs, more = compare_programs(framework, counts[1])
     told += more
+    seen = facts(framework)
+    for key in (key for key, so in seen.items() if not so):
+        print(f"{framework}: no longer so: {key}")
+    told["facts DIFFERENT"] = sum(not so for so in seen.values())
+    told = +told
     print(f"{framework}: {', '.join(f'{count} {name}' for name, count in sorted(told.items()))}")
-    return {"told": dict(told), "settings": settings, "programs": programs}
+    return {"told": dict(told), "facts": seen, "settings": settings, "programs": programs}
 
 
 @cache

@@ -107,10 +107,12 @@ def to_keras(case: Case) -> Translation:
         used = {"padding": "valid"}
         base = tuple(keras_window(axis) for axis in axes)
     numbers = numbers_of(case, "Keras", ("float32", "float64"))
-    stuffed = max(layer.stride) > 1 and max(layer.dilation) > 1
+    refused = max(layer.stride) > 1 and max(layer.dilation) > 1
+    # TensorFlow on a CPU has no dilation in float64, and the program runs on every backend.
+    stuffed = refused or (max(layer.dilation) > 1 and numbers.dtype == "float64")
     mending = mending_lines(axes, base, want)
     inside = _bias_inside(case, mending, groups=layer.groups)
-    constructor = _keras_constructor(case, setting, stuffed)
+    constructor = _keras_constructor(case, setting, refused)
     program = Program(
         imports=_keras_imports(numbers.dtype),
         layer=tuple(_keras_layer(case, used, numbers.dtype, stuffed, inside)),
@@ -121,7 +123,7 @@ def to_keras(case: Case) -> Translation:
     )
     sentences = [
         *([_KERAS_GROUPS] if layer.groups > 1 else []),
-        *([_KERAS_DILATION] if stuffed else []),
+        *([_KERAS_DILATION] if refused else [_KERAS_FLOAT64] if stuffed else []),
         *_unlike(f'padding="{setting["padding"]}"', axes, want, nearest, whole=used is not setting),
         *_of_numbers(case, numbers.sentence),
     ]
@@ -130,7 +132,7 @@ def to_keras(case: Case) -> Translation:
         case=case,
         line=f"layers.Conv{dims}DTranspose({listed(constructor)})",
         code=program.text(case),
-        exact=nearest == want and layer.groups == 1 and not stuffed,
+        exact=nearest == want and layer.groups == 1 and not refused,
         sentences=tuple(sentences),
         windows=want,
         nearest=nearest,
@@ -139,10 +141,12 @@ def to_keras(case: Case) -> Translation:
 
 _PER_GROUP = "the program runs it once per group and puts the outputs side by side."
 _KERAS_GROUPS = f"Keras' transposed layers have no groups: {_PER_GROUP}"
-_KERAS_DILATION = (
-    "Keras refuses strides > 1 beside dilation_rate > 1: the program writes the zeros between the taps "
-    "into the kernel, which is the same layer with a larger kernel."
+_INTO_KERNEL = (
+    "the program writes the zeros between the taps into the kernel, which is the same layer with a "
+    "larger kernel."
 )
+_KERAS_DILATION = f"Keras refuses strides > 1 beside dilation_rate > 1: {_INTO_KERNEL}"
+_KERAS_FLOAT64 = f"On a CPU TensorFlow refuses dilation_rate > 1 in float64: {_INTO_KERNEL}"
 
 
 def _nearest_keras(
