@@ -404,7 +404,7 @@ def keras_facts(backend: str) -> dict[str, bool]:
     on_tensorflow = backend == "tensorflow"
     backends = _fails(lambda: size(**even)) if on_tensorflow else size(**even) == [1, 4, 1]
     double = _fails(lambda: size("float64", **dilated)) == on_tensorflow
-    said = " ".join((layers.Conv2DTranspose.__doc__ or "").split())
+    said = " ".join((layers.Conv1DTranspose.__doc__ or "").split())
     return {
         "keras backends": backends,
         "keras dilation": double and size(**dilated) == [1, 7, 1],

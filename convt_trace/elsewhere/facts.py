@@ -54,8 +54,8 @@ FACTS: tuple[Fact, ...] = (
             "Conv3DTranspose takes it after."
         ),
         keras__same=(
-            "Keras' documentation says that \"same\" gives an output of the input's size: with strides it "
-            "is length*strides."
+            "The documentation of Keras' Conv1DTranspose says that \"same\" gives an output of the input's "
+            "size: with strides it is length*strides."
         ),
         keras__output_padding=(
             "Keras' output_padding is not PyTorch's: with \"same\" the output has (length-1)*strides + "
