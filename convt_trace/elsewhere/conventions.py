@@ -119,6 +119,20 @@ def odd_side(axis: CanvasAxis, window: Window) -> str:
     return "" if more == 0 or window.wraps else "begin" if more > 0 else "end"
 
 
+def in_words(axis: CanvasAxis, window: Window) -> str:
+    """Return what a window does to an axis.
+
+    >>> in_words(CanvasAxis(3, 3, stride=2), Window(1, 6))
+    'crops 1 at the beginning and 0 at the end'
+    >>> in_words(CanvasAxis(3, 3), Window(0, 6))
+    'crops 0 at the beginning and adds 1 at the end'
+    """
+    before, after = window.before, window.after(axis)
+    first, second = ("crops" if count >= 0 else "adds" for count in (before, after))
+    verb = "" if first == second else f"{second} "
+    return f"{first} {abs(before)} at the beginning and {verb}{abs(after)} at the end"
+
+
 # -- PyTorch ----------------------------------------------------------------------------------------
 
 

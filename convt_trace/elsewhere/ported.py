@@ -15,10 +15,10 @@ from convt_trace.elsewhere.conventions import (
     Window,
     along,
     flax_window,
+    in_words,
     keras_window,
     lax_general_window,
     lax_window,
-    odd_side,
     onnx_window,
 )
 from convt_trace.elsewhere.errors import RefusedError, refuse_unless
@@ -195,12 +195,20 @@ class Ported:
             return self._winding()
         if self.exact:
             return []
-        pads = [side for pair in reversed(self.mend) for side in pair]
-        crops, pads_too = min(pads) < 0, max(pads) > 0
-        why = "negative: crops" if crops else "zeros beside the output"
+        # Zeros first: a window may begin where the canvas has ended.
         return [
-            f"y = F.pad(y, ({listed(pads)}))  # {why}{', positive: zeros' if crops and pads_too else ''}"
+            f"y = F.pad(y, ({listed(sides)}))  # {why}"
+            for sides, why in (
+                (self._sides(0, None), "zeros beside the output"),
+                (self._sides(None, 0), "negative: crops"),
+            )
+            if any(sides)
         ]
+
+    def _sides(self, least: int | None, most: int | None) -> list[int]:
+        """Return what is put beside the output, the last axis first as torch wants it."""
+        pads = [side for pair in reversed(self.mend) for side in pair]
+        return np.clip(pads, least, most).tolist()
 
     def _winding(self) -> list[str]:
         """Return lines that pad the canvas to whole rounds of the ring, and add up the rounds."""
@@ -599,17 +607,11 @@ def _differences(
             "ring of length*stride positions and adds up what meets."
         )
     for name, axis, window in zip(AXES[len(axes)], axes, windows):
-        if odd_side(axis, window) == "end":
+        if any(_torch_setting(axis, window)[2]):
             sentences.append(
-                f"Along {name} {framework} crops {window.before} at the beginning and "
-                f"{window.after(axis)} at the end. PyTorch's padding crops both alike, and its "
-                "output_padding gives back at the end only: the rest is cropped after it."
-            )
-        elif any(_torch_setting(axis, window)[2]):
-            sentences.append(
-                f"Along {name} {framework}'s window begins at canvas position {window.before} and has "
-                f"{window.size} of {axis.canvas} positions, which no padding of PyTorch's does: the "
-                "output is padded after it."
+                f"Along {name} {framework} {in_words(axis, window)}. PyTorch's padding crops both ends "
+                "alike, and its output_padding gives back at the end, less than a stride or dilation: "
+                "the rest is done after the layer."
             )
     if kernel_axes in ("kio", "oik"):
         sentences.append(

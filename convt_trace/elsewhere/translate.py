@@ -13,6 +13,7 @@ from convt_trace.elsewhere.canvas import axes_of, output_of, windows_of
 from convt_trace.elsewhere.conventions import (
     CanvasAxis,
     Window,
+    in_words,
     keras_window,
     lax_pads_window,
     lax_window,
@@ -545,8 +546,8 @@ def _unlike(
     for name, axis, wanted, near in zip(AXES[len(axes)], axes, want, nearest):
         if wanted != near:
             yield (
-                f"Along {name} PyTorch {_said(axis, wanted)}. Nothing in Keras does; the nearest, "
-                f"{setting}, {_said(axis, near)}."
+                f"Along {name} PyTorch {in_words(axis, wanted)}. Nothing in Keras does; the nearest, "
+                f"{setting}, {in_words(axis, near)}."
             )
     if tuple(want) != tuple(nearest):
         yield (
@@ -554,18 +555,6 @@ def _unlike(
             if whole
             else "The program crops or pads what the nearest setting keeps."
         )
-
-
-def _said(axis: CanvasAxis, window: Window) -> str:
-    """Return what a window does to an axis, in words.
-
-    >>> _said(CanvasAxis(3, 3, stride=2), Window(1, 6)), _said(CanvasAxis(3, 3), Window(0, 6))
-    ('crops 1 at the beginning and 0 at the end', 'crops 0 at the beginning and adds 1 at the end')
-    """
-    before, after = window.before, window.after(axis)
-    first, second = ("crops" if count >= 0 else "adds" for count in (before, after))
-    verb = "" if first == second else f"{second} "
-    return f"{first} {abs(before)} at the beginning and {verb}{abs(after)} at the end"
 
 
 def _of_numbers(case: Case, sentence: str) -> Iterator[str]:

@@ -148,7 +148,7 @@ def mending_lines(
     for had, wanted in zip(have, want):
         begin, end = wanted.before - had.before, wanted.before + wanted.size - had.before
         slices.append(f"{max(begin, 0) or ''}:{end if 0 < end < had.size else ''}")
-        pads.append((max(-begin, 0), max(end - had.size, 0)))
+        pads.append((max(-begin, 0), max(end - max(begin, had.size), 0)))
     lines = []
     if any(part != ":" for part in slices):
         lines.append(f"y = y[..., {listed(slices)}]  # PyTorch crops here")
