@@ -23,7 +23,7 @@ def plain(x: np.ndarray, kernel: np.ndarray, pads: Any, stuffed: Any, dilation: 
             signal[place] = x[(slice(None), *at)]
     spans = [d * (k - 1) + 1 for k, d in zip(kernel.shape[2:], dilation)]
     out = [max(0, n - span + 1) for n, span in zip(size, spans)]
-    y = np.zeros((kernel.shape[1], *out), dtype=np.int64)
+    y = np.zeros((kernel.shape[1], *out), dtype=np.result_type(x, kernel))
     for o in product(*map(range, out)):
         for k in product(*map(range, kernel.shape[2:])):
             value = signal.get(tuple(o[a] + k[a] * dilation[a] for a in range(dims)))
@@ -36,7 +36,7 @@ def scattered(
     x: np.ndarray, weight: np.ndarray, before: Any, size: Any, stride: Any, dilation: Any
 ) -> np.ndarray:
     """Every product added where it lands: output o is canvas position before + o."""
-    y = np.zeros((weight.shape[1], *size), dtype=np.int64)
+    y = np.zeros((weight.shape[1], *size), dtype=np.result_type(x, weight))
     for i in product(*map(range, x.shape[1:])):
         for k in product(*map(range, weight.shape[2:])):
             o = [a * s + b * d - p for a, s, b, d, p in zip(i, stride, k, dilation, before)]

@@ -184,6 +184,12 @@ def keras_window(
     """
     padding = padding.lower() if isinstance(padding, str) else padding
     refuse_unless(
+        backend in ("", *BACKENDS),
+        "Keras",
+        f"backend={backend!r}",
+        f"it is one of {', '.join(BACKENDS)}.",
+    )
+    refuse_unless(
         padding in ("valid", "same"),
         "Keras",
         f"padding={padding!r}",
@@ -351,6 +357,9 @@ def onnx_window(
     (Window(before=0, size=5, wraps=False), Window(before=1, size=6, wraps=False))
     """
     _check_onnx(axis, auto_pad, pads, output_padding)
+    refuse_unless(
+        runtime in RUNTIMES, "ONNX", f"runtime={runtime!r}", f"it is one of {', '.join(RUNTIMES)}."
+    )
     full = axis.canvas + output_padding
     same = auto_pad in ("SAME_UPPER", "SAME_LOWER")
     if output_shape is None and not same:

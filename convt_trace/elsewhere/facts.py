@@ -126,6 +126,11 @@ FACTS: tuple[Fact, ...] = (
             "where it is smaller than the canvas; the standard and onnxruntime crop, the odd one at the "
             "beginning."
         ),
+        reference__product=(
+            "ONNX' reference evaluator compares an output_shape with the input by the number of "
+            "positions in all: of an input of 1 x 2 with strides [1, 2] output_shape=[2, 1] puts the two "
+            "values one below the other, where onnxruntime refuses."
+        ),
         reference__group=(
             "ONNX' reference evaluator fails on a ConvTranspose whose groups have more than one "
             "input or output channel."
@@ -138,6 +143,6 @@ def facts_of(framework: str) -> tuple[Fact, ...]:
     """Return the facts about a framework.
 
     >>> len(facts_of("ONNX"))
-    2
+    3
     """
     return tuple(fact for fact in FACTS if fact.framework == framework)

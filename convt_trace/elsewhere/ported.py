@@ -440,16 +440,24 @@ def from_onnx(
         each(1 if strides is None else strides, "strides"),
         each(1 if dilations is None else dilations, "dilations"),
     )
-    sides = [0] * (2 * dims) if pads is None else [*pads]
+    sides: Any = [0] * (2 * dims) if pads is None else pads
     refuse_unless(
-        len(sides) == 2 * dims,
+        _are_whole(sides, 2 * dims),
         "ONNX",
         f"pads={sides}",
         f"it has a begin for each of the {dims} axes, then an end for each.",
     )
     extra = each(0 if output_padding is None else output_padding, "output_padding", least=0)
-    # Some write the batch and the channels in front.
-    sizes: Any = [None] * dims if output_shape is None else [*output_shape][-dims:]
+    sizes: Any = [None] * dims
+    if output_shape is not None:
+        # Some write the batch and the channels in front.
+        refuse_unless(
+            _are_whole(output_shape, dims) or _are_whole(output_shape, dims + 2),
+            "ONNX",
+            f"output_shape={output_shape}",
+            f"it has a size for each of the {dims} axes.",
+        )
+        sizes = output_shape[-dims:]
     windows = tuple(
         onnx_window(axis, auto_pad, both, size, more, runtime)
         for axis, both, size, more in zip(axes, zip(sides, sides[dims:]), sizes, extra)
@@ -471,16 +479,23 @@ def per_axis(
     >>> per_axis(2, "strides", dims=2, framework="Keras")
     (2, 2)
     """
-    given = (value,) * dims if isinstance(value, int) else tuple(value)
-    whole = all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in given)
+    given = (value,) * dims if isinstance(value, int) else value
     refuse_unless(
-        whole and len(given) == dims and min(given) >= least,
+        _are_whole(given, dims) and min(given, default=least) >= least,
         framework,
         f"{name}={value}",
         f"in {dims} dimension{'s' if dims > 1 else ''} it is {dims} whole "
         f"number{'s' if dims > 1 else ''} of at least {least}.",
     )
     return tuple(int(number) for number in given)
+
+
+def _are_whole(given: Any, count: int) -> bool:
+    """Tell whether these are so many whole numbers; what is pasted may be anything."""
+    several = isinstance(given, Sequence) and not isinstance(given, str) and len(given) == count
+    return several and all(
+        isinstance(number, int | np.integer) and not isinstance(number, bool) for number in given
+    )
 
 
 def pads_of(
@@ -498,19 +513,17 @@ def pads_of(
     given: Any = padding
     if not pairs_alone:
         given = [padding] * dims if isinstance(padding, int) else padding
-        given = [(side, side) if isinstance(side, int) else side for side in given]
+        if isinstance(given, Sequence):
+            given = [(side, side) if isinstance(side, int) else side for side in given]
     refuse_unless(
-        isinstance(given, Sequence) and len(given) == dims and all(map(_is_pair, given)),
+        isinstance(given, Sequence)
+        and len(given) == dims
+        and all(_are_whole(pair, 2) for pair in given),
         framework,
         f"padding={padding}",
         f"it is a name, or a pair of numbers for each of the {dims} axes.",
     )
     return tuple((low, high) for low, high in given)
-
-
-def _is_pair(given: Any) -> bool:
-    pair = isinstance(given, Sequence) and len(given) == 2
-    return pair and all(isinstance(number, int) for number in given)
 
 
 def _axes(
@@ -564,8 +577,8 @@ def _ported(
             tuple(axis.dilation for axis in axes),
             dims=len(axes),
         )
-    except LayerError as error:
-        raise RefusedError("PyTorch", "this layer", error.args[0]) from None
+    except (LayerError, TypeError) as error:
+        raise RefusedError("PyTorch", "this layer", str(error)) from None
     return Ported(
         framework=framework,
         layer=layer,

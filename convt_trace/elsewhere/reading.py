@@ -275,7 +275,7 @@ def _read_flax(call: ast.Call, prefix: str, asked: _Asked) -> Ported:
     given = _Given("ConvTranspose", _arguments(call, positions), [])
     _only(given, (*_FLAX, *positions), r"(promote|preferred|kernel|bias)_\w+|name|rngs|parent")
     kernel = given.needed("kernel_size")
-    dims = 1 if isinstance(kernel, int) else len(kernel)
+    dims = len(kernel) if isinstance(kernel, tuple | list) else 1
     ported = from_flax(
         given.channels("out_features" if nnx else "features", asked.out_channels),
         kernel,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 
 import onnx
 import pytest
@@ -198,6 +199,40 @@ def test_what_is_assumed_is_said() -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:
         read_line(text)
+    except (UnreadableError, RefusedError) as error:
+        assert str(error)
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 9)
+    | st.sampled_from(["same", "SAME", "CIRCULAR", 1.5]),
+    lambda inside: st.lists(inside, max_size=4) | st.lists(inside, max_size=4).map(tuple),
+    max_leaves=6,
+)
+CALLS = [
+    *("Conv1DTranspose(2, 3, strides=A, padding=B)", "Conv2DTranspose(A, B, output_padding=C)"),
+    *("Conv3DTranspose(2, A, dilation_rate=B, activation=C)", "nn.ConvTranspose(A, B, C)"),
+    *(
+        "nn.ConvTranspose(2, (3,), padding=A, kernel_dilation=B, strides=C)",
+        "nnx.ConvTranspose(A, B, C)",
+    ),
+    *("lax.conv_transpose(x, w, A, B, rhs_dilation=C)", "lax.conv_transpose(x, w, (2,), A)"),
+    "lax.conv_general_dilated(x, w, (1,), A, lhs_dilation=B, feature_group_count=C)",
+    'make_node("ConvTranspose", A, [], strides=B, pads=C)',
+    'make_node("ConvTranspose", [], [], kernel_shape=[3], group=A, output_shape=B, output_padding=C)',
+    'make_node("ConvTranspose", [], [], kernel_shape=A, auto_pad=B, dilations=C)',
+]
+
+
+@given(st.sampled_from(CALLS), ANYTHING, ANYTHING, ANYTHING)
+def test_any_arguments_are_read_or_refused(call: str, a: object, b: object, c: object) -> None:
+    line = call
+    for name, value in (("A", a), ("B", b), ("C", c)):
+        line = re.sub(rf"\b{name}\b", lambda _, value=value: repr(value), line)
+    try:
+        assert min(read_line(line).output_size) > 0
     except (UnreadableError, RefusedError) as error:
         assert str(error)
 
