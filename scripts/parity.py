@@ -642,7 +642,9 @@ def main(arguments: list[str]) -> int:
     if rest[:1] == ["--into"]:
         Path(rest[1]).write_text(json.dumps(compare(framework, COUNTS[framework])))
         return 0
-    counts = (int(rest[0]), int(rest[0])) if rest else COUNTS[framework]
+    counts = COUNTS[framework]
+    if rest:
+        counts = (int(rest[0]), min(counts[1], int(rest[0])))
     return 1 if any(map(_bad, compare(framework, counts)["told"])) else 0
 
 

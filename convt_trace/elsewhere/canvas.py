@@ -59,8 +59,9 @@ def spread(
     size = [axis.canvas for axis in axes]
     batch, outs = len(x), weight.shape[1]
     canvas = np.zeros((batch, groups, outs, *size), dtype=np.result_type(x, weight))
-    x = x.reshape(batch, groups, -1, *x.shape[2:])
-    weight = weight.reshape(groups, -1, *weight.shape[1:])
+    ins = len(weight) // groups
+    x = x.reshape(batch, groups, ins, *x.shape[2:])
+    weight = weight.reshape(groups, ins, *weight.shape[1:])
     for taps in product(*(range(axis.taps) for axis in axes)):
         at = tuple(map(_met, taps, axes))
         here: Any = (..., *at)

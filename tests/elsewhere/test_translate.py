@@ -350,6 +350,14 @@ def test_numbers_that_are_none_are_written() -> None:
     assert np.isnan(y[0, 0, 0]) and y[0, 0, 1] == -np.inf
 
 
+@pytest.mark.parametrize("name", [*TO, "onnx"])
+def test_an_empty_batch_is_no_error(name: str) -> None:
+    case = Case.of(np.ones((0, 2, 3)), np.ones((2, 1, 2)), groups=2, padding=1)
+    there = {**TO, "onnx": to_onnx}[name](case)
+    assert there.nearest_output.shape == (0, 2, 2)
+    ast.parse(there.code)
+
+
 def test_facts_have_keys_of_their_own_and_end() -> None:
     assert len({fact.key for fact in facts.FACTS}) == len(facts.FACTS)
     assert all(fact.sentence.endswith(".") for fact in facts.FACTS)
