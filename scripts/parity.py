@@ -608,7 +608,8 @@ def compare(framework: str, counts: tuple[int, int]) -> Setting:
 
 @cache
 def versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in PACKAGES}
+    """The frameworks' versions, without what says for which hardware they were built."""
+    return {name: importlib.metadata.version(name).partition("+")[0] for name in PACKAGES}
 
 
 def everything() -> int:

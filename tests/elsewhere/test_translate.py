@@ -354,7 +354,7 @@ def test_numbers_that_are_none_are_written() -> None:
 def test_an_empty_batch_is_no_error(name: str) -> None:
     case = Case.of(np.ones((0, 2, 3)), np.ones((2, 1, 2)), groups=2, padding=1)
     there = {**TO, "onnx": to_onnx}[name](case)
-    assert there.nearest_output.shape == (0, 2, 2)
+    assert there.nearest_output.shape[:2] == (0, 2) and there.nearest_output.size == 0
     ast.parse(there.code)
 
 
