@@ -24,7 +24,7 @@ NPM := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm --silent
 export PYTHONPATH := $(CURDIR):$(CURDIR)/scripts
 
 .DEFAULT_GOAL := help
-.PHONY: help app check test lint types test-js test-quick test-py browser bench real screenshots format clean
+.PHONY: help app check test lint types test-js test-quick test-py browser bench real parity screenshots format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ real: $(VENV)/app.stamp  ## Read a folder of real files and print what became of
 	@test -n "$(DIR)" || { echo "Say which folder: make real DIR=path/to/files"; exit 1; }
 	$(PY) scripts/real.py "$(DIR)"
 
+parity: .parity/stamp  ## Compare with real Keras, JAX, flax and ONNX, and record what they compute
+	.parity/bin/python scripts/parity.py
+
 screenshots: $(VENV)/test.stamp browser  ## Make the pictures of the README and the docs
 	$(PY) scripts/screenshots.py
 
@@ -84,7 +87,7 @@ format: $(VENV)/test.stamp node_modules/.stamp  ## Put the code into its shape
 	$(NPM) run format
 
 clean:  ## Remove what make made, the environment included
-	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache build dist *.egg-info
+	rm -rf $(VENV) .parity node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is newer than the requirements it was made from, or it is made again.
@@ -96,6 +99,13 @@ $(VENV)/app.stamp: $(PY) requirements.txt
 $(VENV)/test.stamp: $(VENV)/app.stamp requirements-test.txt
 	@echo "Installing what the tests need ..."
 	$(PIP) -r requirements-test.txt
+	@touch $@
+
+# An environment of its own: TensorFlow and the others are large, and nothing else needs them.
+.parity/stamp: requirements-parity.txt
+	@echo "Installing the frameworks to compare with (large; only the first time is slow) ..."
+	@$(PYTHON) -m venv .parity
+	.parity/bin/python -m pip --disable-pip-version-check install --quiet -r requirements-parity.txt
 	@touch $@
 
 node_modules/.stamp: $(VENV)/test.stamp package.json package-lock.json .npmrc

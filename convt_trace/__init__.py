@@ -13,6 +13,8 @@ from convt_trace.engine.trace import Mac, Macs, Trace
 
 if TYPE_CHECKING:
     from convt_trace.answers.summary import summary
+    from convt_trace.elsewhere.reading import read_line
+    from convt_trace.elsewhere.translate import to_flax, to_jax, to_keras, to_onnx
     from convt_trace.engine.recording import record
     from convt_trace.engine.reference import Verdict, compare, torch_output
     from convt_trace.links.files import from_json, to_json
@@ -46,13 +48,18 @@ __all__ = [
     "matrix",
     "overlap",
     "per_group",
+    "read_line",
     "record",
     "sizes",
     "stacked",
     "summary",
+    "to_flax",
     "to_html",
+    "to_jax",
     "to_json",
+    "to_keras",
     "to_link",
+    "to_onnx",
     "torch_output",
     "trace",
     "view",
@@ -70,13 +77,18 @@ _LATER = {
     "matrix": "views.matrix",
     "overlap": "planning.overlap",
     "per_group": "views.groups",
+    "read_line": "elsewhere.reading",
     "record": "engine.recording",
     "sizes": "planning.sizes",
     "stacked": "planning.stacked",
     "summary": "answers.summary",
+    "to_flax": "elsewhere.translate",
     "to_html": "player.page",
+    "to_jax": "elsewhere.translate",
     "to_json": "links.files",
+    "to_keras": "elsewhere.translate",
     "to_link": "links.link",
+    "to_onnx": "elsewhere.translate",
     "torch_output": "engine.reference",
     "view": "views",
 }
@@ -114,7 +126,10 @@ for _class, _name, _given in (
     (Trace, "to_html", _method("to_html")),
     *(
         (Case, name, _method(name))
-        for name in ("as_conv", "as_gradient", "matrix", "overlap", "per_group", "view")
+        for name in (
+            *("as_conv", "as_gradient", "matrix", "overlap", "per_group", "view"),
+            *("to_flax", "to_jax", "to_keras", "to_onnx"),
+        )
     ),
     (Case, "_repr_html_", _repr_html_),
     (Trace, "_repr_html_", _repr_html_),

@@ -17,7 +17,7 @@ PACKAGE = Path(convt_trace.__file__).parent
 #: The wings from the ground up; each may import those on the floors below its own, and itself.
 FLOORS = (
     ("engine",),
-    ("answers", "links", "planning", "snippet", "views"),
+    ("answers", "elsewhere", "links", "planning", "snippet", "views"),
     ("player",),
     ("app", "__main__"),
 )
@@ -103,6 +103,12 @@ def test_every_module_of_the_engine_is_on_its_ladder():
 def test_the_engine_needs_numpy_and_ml_dtypes_alone(module: str):
     roots = {name.partition(".")[0] for name in imports(f"convt_trace.engine.{module}")}
     assert roots - sys.stdlib_module_names - {"convt_trace"} <= {*LIBRARIES, "pandas"}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if wing(module) == "elsewhere"])
+def test_translating_needs_numpy_alone(module: str):
+    roots = {name.partition(".")[0] for name in imports(module)}
+    assert roots - sys.stdlib_module_names - {"convt_trace"} <= {"numpy"}
 
 
 def loaded_after(statement: str) -> set[str]:
