@@ -19,10 +19,13 @@ from convt_trace.answers.advice import layer_warning, size_rule, unbatched_warni
 from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
 from convt_trace.answers.refused import explained
 from convt_trace.answers.summary import Summary, asks_for_counts, counters, totals
+from convt_trace.elsewhere.errors import RefusedError
+from convt_trace.elsewhere.onnx_file import FileError, Model, Node, random_input, read_onnx
 from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.orders import ORDERS, units_of
+from convt_trace.engine.text import by
 from convt_trace.engine.view import Cell, Moment, View, picked_trace, view_of
 from convt_trace.links.files import from_json
 from convt_trace.links.packed import Unreadable
@@ -208,6 +211,8 @@ def _sizes(asked: argparse.Namespace) -> int:
 
 def _explain(asked: argparse.Namespace) -> int:
     """Print the answer, or JSON, on standard output and what went wrong on standard error."""
+    if asked.files[0].endswith(".onnx"):
+        return _explain_onnx(asked)
     cell = asked.cell
     texts = []
     for file in asked.files:
@@ -239,6 +244,52 @@ def _explain(asked: argparse.Namespace) -> int:
     if error is not None:
         print(trouble(error), file=sys.stderr)
     return 2 if error is not None or missing else 0
+
+
+def _explain_onnx(asked: argparse.Namespace) -> int:
+    """Print the transposed convolutions of an ONNX model; with --run the one of that name, traced."""
+    try:
+        model = read_onnx(Path(asked.files[0]).read_bytes())
+        if asked.run is None:
+            print(onnx_table(model))
+            return 0
+        print(onnx_answer(model.named(asked.run), asked.shape[0] if asked.shape else None))
+    except (OSError, FileError, RefusedError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def onnx_table(model: Model) -> str:
+    """Return the nodes of a model as a table."""
+    head = ("node", "attributes", "weight (in, out/group, k)", "input size")
+    rows = [
+        (
+            f"`{node.name}`",
+            ", ".join(f"{name}={value}" for name, value in node.attributes.items()),
+            node.missing if node.weight is None else str(node.weight.shape),
+            "" if node.input_size is None else by(str(size or "?") for size in node.input_size),
+        )
+        for node in model.nodes
+    ]
+    lines = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
+    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+
+
+def onnx_answer(node: Node, shape: Ints | None) -> str:
+    """Return one node traced on an input drawn from seed 0, with ONNX's own result beside it."""
+    size = shape[2:] if shape else tuple(size or 4 for size in node.input_size or (4,) * node.dims)
+    x = random_input(node, size)
+    ported, case = node.ported(size), node.case(x)
+    theirs, ours = node.evaluated(x), ported.output(x, case.weight, case.bias)
+    apart = float(abs(ours - theirs).max(initial=0))
+    parts = [
+        f"In PyTorch: `{ported.line}` on {by(size)}",
+        *ported.sentences,
+        words.short_answer(case),
+        f"ONNX's reference evaluator differs by {apart:g} at most, over {ours.size:,} values.",
+    ]
+    return "\n\n".join(parts)
 
 
 def _run(asked: argparse.Namespace) -> Run | None:

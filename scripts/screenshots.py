@@ -79,6 +79,13 @@ OTHERS = (
         "Layers without the pattern",
         1250,
     ),
+    (
+        "elsewhere",
+        "Elsewhere?dims=1d&in_channels=1&out_channels=1&groups=1&size=3&kernel=3&stride=2&padding=1"
+        "&output_padding=1&dilation=1&x=numbers:1,2,3&weight=numbers:1,10,100",
+        "And back",
+        1700,
+    ),
 )
 #: The player alone, with the question.
 FILM = Picture(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from convt_trace.app import address
+from convt_trace.app.opened import link_of
 from convt_trace.engine.case import Case
 from convt_trace.links.link import NAMES, LinkError, from_link
 from convt_trace.links.settings import QUESTION, Settings
@@ -23,3 +25,28 @@ def current(query: dict[str, str]) -> tuple[Case | Settings, str]:
     except LinkError as error:
         return QUESTION, str(error)
     return linked.settings or linked.case, linked.sentence
+
+
+def keep_in_address(what: Case | Settings, **more: str) -> None:
+    """Write the case's link into the address, with what a page has besides; nothing of too large a case."""
+    try:
+        query = address.parameters(link_of(what))
+    except LinkError:
+        query = {}
+    wanted = {**query, **{name: value for name, value in more.items() if value}}
+    if wanted != st.query_params.to_dict():
+        st.query_params.from_dict(wanted)
+
+
+def to_playground(what: Case | Settings) -> None:
+    """Draw the way to the playground, for another layer; too large a case has no link."""
+    try:
+        query = address.parameters(link_of(what))
+    except LinkError:
+        return
+    st.page_link(
+        "app.py",
+        label="Change the layer in the playground",
+        icon=":material/tune:",
+        query_params=query,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 
 import numpy as np
+import streamlit as st
 
 #: Rows and columns that are drawn; a larger map is shown from its first corner.
 MOST = 40
@@ -68,3 +69,14 @@ def cut(values: np.ndarray) -> str:
     if max(np.shape(values)) <= MOST:
         return ""
     return f"The first {MOST} positions of each axis are drawn."
+
+
+def draw(values: np.ndarray, name: str, edges: np.ndarray | None = None) -> None:
+    """Draw a map on the page; of three dimensions the slice in the middle."""
+    if values.ndim == 3:
+        middle = len(values) // 2
+        st.caption(f"The slice in the middle of the depth, {middle} of {len(values)}.")
+        values, edges = values[middle], None if edges is None else edges[middle]
+    st.html(heat(values, name, edges))
+    if said := cut(values):
+        st.caption(said)

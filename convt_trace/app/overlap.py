@@ -9,14 +9,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from convt_trace.app import address, shell
-from convt_trace.app.current import current
-from convt_trace.app.heat import cut, heat
-from convt_trace.app.opened import link_of
+from convt_trace.app import shell
+from convt_trace.app.current import current, keep_in_address, to_playground
+from convt_trace.app.heat import draw
 from convt_trace.app.playground import case_of
 from convt_trace.engine.case import Case
 from convt_trace.engine.text import by
-from convt_trace.links.link import LinkError
 from convt_trace.planning.alternatives import Alternative, alternatives, as_it_is
 from convt_trace.planning.counts import Counts
 from convt_trace.planning.overlap import Overlap, overlap
@@ -36,12 +34,9 @@ def page() -> None:
         if problem:
             st.warning(problem, icon=":material/link_off:")
     case = case_of(what)
-    try:
-        query = link_of(what)
-    except LinkError:
-        query = ""
     st.markdown(f"`{case.line()}` on {by(case.geometry.input_size)}")
-    _ways(query)
+    to_playground(what)
+    keep_in_address(what)
     seen = overlap(case)
     _number(seen)
     if prod(case.geometry.output_size) > _LARGEST:
@@ -51,19 +46,6 @@ def page() -> None:
     _phases(seen)
     _stacked(case)
     _alternatives(case)
-
-
-def _ways(query: str) -> None:
-    if not query:
-        return
-    parameters = address.parameters(query)
-    st.page_link(
-        "app.py",
-        label="Change the layer in the playground",
-        icon=":material/tune:",
-        query_params=parameters,
-    )
-    st.query_params.from_dict({name: value for name, value in parameters.items() if name != "page"})
 
 
 def _number(seen: Overlap) -> None:
@@ -90,7 +72,7 @@ def _maps(case: Case, seen: Overlap) -> None:
     counts, weights = st.columns(2)
     with counts:
         st.markdown("How many MACs land in a cell of an output channel")
-        _draw(seen.map(), "MACs per cell", seen.edges())
+        draw(seen.map(), "MACs per cell", seen.edges())
         st.caption("Dashed: edge cells, which get less because the input ends.")
     with weights:
         channel = 0
@@ -102,18 +84,7 @@ def _maps(case: Case, seen: Overlap) -> None:
             )
         st.markdown("What an input of ones gives with these weights, without the bias")
         assert seen.weighted is not None
-        _draw(seen.weighted.map()[channel], "an input of ones", None)
-
-
-def _draw(values: np.ndarray, name: str, edges: np.ndarray | None = None) -> None:
-    """Draw a map; of three dimensions the slice in the middle."""
-    if values.ndim == 3:
-        middle = len(values) // 2
-        st.caption(f"The slice in the middle of the depth, {middle} of {len(values)}.")
-        values, edges = values[middle], None if edges is None else edges[middle]
-    st.html(heat(values, name, edges))
-    if said := cut(values):
-        st.caption(said)
+        draw(seen.weighted.map()[channel], "an input of ones", None)
 
 
 def _phases(seen: Overlap) -> None:
@@ -154,7 +125,7 @@ def _stacked(case: Case) -> None:
         st.markdown(seen.to_markdown())
         last: Counts = seen.last
         if last.size and prod(last.size) <= _LARGEST:
-            _draw(np.asarray(last.map(), dtype=float), f"MACs per cell after {count} layers")
+            draw(np.asarray(last.map(), dtype=float), f"MACs per cell after {count} layers")
 
 
 def _alternatives(case: Case) -> None:
@@ -171,5 +142,5 @@ def _alternative(one: Alternative) -> None:
     st.markdown(one.sentence)
     st.markdown(f"max/min **{one.ratio:g}**, output {by(one.output_size)}")
     if prod(one.output_size) <= _LARGEST:
-        _draw(one.map(), one.name)
+        draw(one.map(), one.name)
     st.code(one.code, language="python")

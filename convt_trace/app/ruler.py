@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from convt_trace.planning.formula import Formula
@@ -25,6 +26,8 @@ _STYLE = """<style>
 .ruler .steps { background: #2b6cb8; } .ruler .kernel { background: #e0812a; }
 .ruler .crop { background: repeating-linear-gradient(135deg, #7f7f7f 0 2px, transparent 2px 6px); }
 .ruler .extra { background: #b0569a; } .ruler .output { background: #009e73; }
+.ruler.beside { display: grid; gap: 0 0.8rem; align-items: center;
+  grid-template-columns: minmax(0, max-content) max-content minmax(6rem, var(--bar)); }
 </style>"""
 
 
@@ -41,6 +44,32 @@ def ruler(found: Formula) -> str:
     return (
         f'{_STYLE}<div class="ruler" role="img" aria-label="{said}" '
         f'style="max-width: {found.canvas * _CELL}px">{_cells(found)}{"".join(rows)}</div>'
+    )
+
+
+def windows(canvas: int, kept: Sequence[tuple[str, int, int]]) -> str:
+    """Return what each convention keeps of a canvas, as bars under each other.
+
+    Parameters
+    ----------
+    canvas : int
+        Positions of the canvas.
+    kept : sequence of (str, int, int)
+        A name, the first canvas position that is kept, and how many; both may lie outside.
+    """
+    low = min([0, *(first for _, first, _ in kept)])
+    high = max([canvas, *(first + size for _, first, size in kept)])
+    whole = high - low
+    rows = [("the canvas", 0, canvas, "crop"), *((*one, "output") for one in kept)]
+    bars = "".join(
+        f'<p>{escape(name)}</p><p><b>{size}</b></p><div class="line">'
+        f"{_box(first - low, first + size - low, whole, kind)}</div>"
+        for name, first, size, kind in rows
+    )
+    said = "; ".join(f"{name} keeps {size} from {first} on" for name, first, size in kept)
+    return (
+        f'{_STYLE}<div class="ruler beside" role="img" aria-label="{escape(said)}" '
+        f'style="--bar: {whole * _CELL}px">{bars}</div>'
     )
 
 

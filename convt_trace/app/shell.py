@@ -19,9 +19,10 @@ PAGES = (
     ("pages/2_Lesson.py", "Lesson", ":material/school:"),
     ("pages/3_Sizes.py", "Sizes", ":material/straighten:"),
     ("pages/4_Overlap.py", "Overlap", ":material/grid_on:"),
+    ("pages/5_Elsewhere.py", "Elsewhere", ":material/translate:"),
 )
 
-ABOUT_THE_CASE = ("pages/3_Sizes.py", "pages/4_Overlap.py")
+ABOUT_THE_CASE = ("pages/3_Sizes.py", "pages/4_Overlap.py", "pages/5_Elsewhere.py")
 
 #: Streamlit's margins are wide; the pictures need the room.
 _STYLE = """<style>

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import prod
 from typing import NamedTuple
 
 import pandas as pd
@@ -376,6 +377,7 @@ def _table(given: Given, found: Sizes, alone: bool, key: str) -> Setting:
             "padding": setting.padding,
             "output_padding": setting.output_padding,
             "dilation": setting.dilation,
+            "weights": prod(_layer_of(given, [setting] * dims).weight_shape),
             "kept MACs": setting.kept_macs,
             "cropped": setting.cropped_macs,
             "its conv makes the input of": _listed(setting),
