@@ -14,7 +14,8 @@ from strategies import layers, moderate
 
 import parity
 from convt_trace import compare
-from convt_trace.elsewhere.ported import Ported, from_onnx
+from convt_trace.elsewhere.port import from_onnx
+from convt_trace.elsewhere.ported import Ported
 from convt_trace.elsewhere.translate import to_onnx
 
 
