@@ -79,7 +79,8 @@ def _onnx_padding(
         else:
             # Pads of its own for the end do what a large output_padding does, as far as they reach.
             beyond = max(0, more - padding)
-            pads.append((padding, max(0, padding - more)))
+            # A crop of the whole canvas, to zeros beyond it, is left to the program.
+            pads.append((min(padding, axis.canvas - 1), max(0, padding - more)))
             extra.append(min(beyond, axis.stride - 1))
     return pads, extra
 
