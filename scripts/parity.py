@@ -30,8 +30,10 @@ from typing import Any
 import numpy as np
 
 from convt_trace import Case
-from convt_trace.elsewhere import conventions, layouts, ported, translate
+from convt_trace.elsewhere import conventions, layouts, port, translate
 from convt_trace.elsewhere.errors import RefusedError
+from convt_trace.elsewhere.ported import Ported
+from convt_trace.elsewhere.translation import Translation
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDED = ROOT / "tests" / "elsewhere" / "recorded.json"
@@ -162,18 +164,18 @@ def tensors(made: Setting) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def port(framework: str, made: Setting) -> ported.Ported:
+def read(framework: str, made: Setting) -> Ported:
     """A setting as our formulas read it."""
     ins, outs = (count * made["groups"] for count in made["channels"])
     size, kernel, given = made["input_size"], made["kernel_size"], made["parameters"]
     strides, dilation = made["strides"], made["dilation"]
     if framework.startswith("keras"):
-        return ported.from_keras(
+        return port.from_keras(
             outs, kernel, strides, dilation_rate=dilation, input_size=size, in_channels=ins,
             backend=framework.removeprefix("keras-"), **given,
         )  # fmt: skip
     if framework == "flax":
-        return ported.from_flax(
+        return port.from_flax(
             outs,
             kernel,
             strides,
@@ -184,13 +186,13 @@ def port(framework: str, made: Setting) -> ported.Ported:
         )
     both: Setting = {"input_size": size, "in_channels": ins, "out_channels": outs, **given}
     if framework == "jax":
-        return ported.from_jax(kernel, strides, rhs_dilation=dilation, **both)
+        return port.from_jax(kernel, strides, rhs_dilation=dilation, **both)
     if framework == "general":
-        return ported.from_lax_general(
+        return port.from_lax_general(
             kernel, lhs_dilation=strides, rhs_dilation=dilation,
             feature_group_count=made["groups"], **both,
         )  # fmt: skip
-    return ported.from_onnx(
+    return port.from_onnx(
         kernel, strides=strides, dilations=dilation, group=made["groups"], runtime=framework, **both
     )
 
@@ -198,7 +200,7 @@ def port(framework: str, made: Setting) -> ported.Ported:
 def ours(framework: str, made: Setting) -> np.ndarray | None:
     """Our formula's output, or None where it refuses the setting."""
     try:
-        return port(framework, made).output(*tensors(made))
+        return read(framework, made).output(*tensors(made))
     except RefusedError:
         return None
 
@@ -247,7 +249,7 @@ def case_of(made: Setting) -> Case:
     )
 
 
-def program(framework: str, made: Setting) -> translate.Translation:
+def program(framework: str, made: Setting) -> Translation:
     case = case_of(made)
     if framework.startswith("keras"):
         return translate.to_keras(case)

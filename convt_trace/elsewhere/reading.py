@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from convt_trace.elsewhere.errors import RefusedError, UnreadableError
-from convt_trace.elsewhere.ported import (
-    Ported,
+from convt_trace.elsewhere.port import (
     from_flax,
     from_jax,
     from_keras,
     from_lax_general,
     from_onnx,
 )
+from convt_trace.elsewhere.ported import Ported
 
 #: A line is longer than this when it is no line.
 LONGEST = 4000

@@ -23,7 +23,7 @@ from convt_trace.elsewhere.conventions import (
     torch_window,
 )
 from convt_trace.elsewhere.errors import RefusedError
-from convt_trace.elsewhere.ported import (
+from convt_trace.elsewhere.port import (
     from_flax,
     from_jax,
     from_keras,

@@ -13,8 +13,9 @@ from onnx.backend.test.case.node import collect_testcases
 from strategies import layers, moderate
 
 import parity
-from convt_trace import compare
-from convt_trace.elsewhere.ported import Ported, from_onnx
+from convt_trace import Case, compare
+from convt_trace.elsewhere.port import from_onnx
+from convt_trace.elsewhere.ported import Ported
 from convt_trace.elsewhere.translate import to_onnx
 
 
@@ -110,6 +111,14 @@ def test_a_program_prints_what_torch_prints(drawn) -> None:
     assert verdict.kind == "equal" or np.allclose(
         names["y"].astype(float), case.trace().output.astype(float), rtol=1e-4, atol=1e-4
     )
+
+
+def test_a_window_beyond_the_canvas_holds_zeros_and_the_bias() -> None:
+    given = {"dilation": 3, "padding": 1, "output_padding": 2}
+    case = Case.of([[[5.0]]], [[[7.0]]], [2.0], **given)
+    names: dict = {}
+    exec(to_onnx(case).code, names)
+    assert names["y"].tolist() == case.trace().output.tolist() == [[[2.0]]]
 
 
 def test_the_facts_about_onnx_are_so() -> None:

@@ -16,14 +16,14 @@ from strategies import moderate
 import parity
 from convt_trace.elsewhere import layouts
 from convt_trace.elsewhere.errors import RefusedError
-from convt_trace.elsewhere.ported import (
-    Ported,
+from convt_trace.elsewhere.port import (
     from_flax,
     from_jax,
     from_keras,
     from_lax_general,
     from_onnx,
 )
+from convt_trace.elsewhere.ported import Ported
 
 FRAMEWORKS = ("keras-jax", "jax", "general", "flax", "onnxruntime")
 
@@ -31,7 +31,7 @@ FRAMEWORKS = ("keras-jax", "jax", "general", "flax", "onnxruntime")
 def some(framework: str, seed: int) -> tuple[Ported, np.ndarray, np.ndarray]:
     made = parity.setting(framework, Random(seed))
     try:
-        return parity.port(framework, made), *parity.tensors(made)
+        return parity.read(framework, made), *parity.tensors(made)
     except RefusedError:
         assume(False)
         raise

@@ -15,7 +15,7 @@ from strategies import layers, moderate
 
 from convt_trace.elsewhere import reading
 from convt_trace.elsewhere.errors import RefusedError, UnreadableError
-from convt_trace.elsewhere.ported import (
+from convt_trace.elsewhere.port import (
     from_flax,
     from_jax,
     from_keras,

@@ -24,13 +24,15 @@ from convt_trace import Case
 from convt_trace.elsewhere import facts
 from convt_trace.elsewhere.canvas import axes_of, canvas_of
 from convt_trace.elsewhere.translate import (
-    Translation,
+    FRAMEWORKS,
     to_flax,
     to_jax,
     to_keras,
     to_lax_general,
     to_onnx,
+    translate,
 )
+from convt_trace.elsewhere.translation import Translation
 from convt_trace.elsewhere.writing import WRITTEN_OUT
 
 TO = {
@@ -306,6 +308,14 @@ def test_what_keras_cannot_say_has_a_sentence() -> None:
     assert (
         "dilation_rate > 1" in both.sentences[0] and "Conv1DTranspose(1, 5, strides=2" in both.line
     )
+
+
+def test_a_framework_that_there_is_not_is_named_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match="no framework 'mxnet'.*keras, jax"):
+        translate(Case.of([[[1]]], [[[1]]]), "mxnet")
+    assert {title.partition(":")[0] for title, _ in FRAMEWORKS.values()} == {
+        translate(Case.of([[[1]]], [[[1]]]), name).framework for name in FRAMEWORKS
+    }
 
 
 def test_a_large_stride_is_no_large_search() -> None:
