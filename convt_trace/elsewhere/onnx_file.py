@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convt_trace.elsewhere.errors import UnreadableError
-from convt_trace.elsewhere.ported import Ported, from_onnx
+from convt_trace.elsewhere.port import from_onnx
+from convt_trace.elsewhere.ported import Ported
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.text import by
