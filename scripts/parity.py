@@ -414,11 +414,18 @@ def keras_facts(backend: str) -> dict[str, bool]:
     dilated: Setting = {"kernel": 3, "dilation_rate": 2}
     on_tensorflow = backend == "tensorflow"
     backends = _fails(lambda: size(**even)) if on_tensorflow else size(**even) == [1, 4, 1]
+    # The environment is read when TensorFlow starts, so this one starts alone.
+    alone = "import keras, numpy; x = numpy.ones((1, 3, 1), 'float32')"
+    alone += "; keras.layers.Conv1DTranspose(1, 3, dilation_rate=2)(x)"
+    plain = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0"}
+    without = subprocess.run([sys.executable, "-c", alone], env=plain, capture_output=True)
     double = _fails(lambda: size("float64", **dilated)) == on_tensorflow
     said = " ".join((layers.Conv1DTranspose.__doc__ or "").split())
     return {
         "keras backends": backends,
-        "keras dilation": double and size(**dilated) == [1, 7, 1],
+        "keras dilation": double
+        and bool(without.returncode) == on_tensorflow
+        and size(**dilated) == [1, 7, 1],
         "keras positions": [order(dims) for dims in (1, 2, 3)] == [True, True, False],
         "keras same": "has the same height/width dimension as the input" in said
         and size(strides=2, padding="same") == [1, 6, 1],

@@ -41,10 +41,10 @@ LINES = [
         "tf.keras.layers.Convolution2DTranspose(filters=2, kernel_size=(3, 1), use_bias=False),",
         from_keras(2, (3, 1), input_size=SIZE[2], use_bias=False),
     ),
-    ('Conv2DTranspose(2, 3, 2, "same", 1)', from_keras(2, 3, 2, "same", 1, input_size=SIZE[2])),
+    ('Conv2DTranspose(2, 3, 2, "same", 0)', from_keras(2, 3, 2, "same", 0, input_size=SIZE[2])),
     (
-        'Conv3DTranspose(2, 3, 2, "same", None, 1)',
-        from_keras(2, 3, 2, "same", 1, input_size=SIZE[3]),
+        'Conv3DTranspose(2, 3, 2, "same", None, 0)',
+        from_keras(2, 3, 2, "same", 0, input_size=SIZE[3]),
     ),
     (
         "nn.ConvTranspose(features=64, kernel_size=(3,3), strides=(2,2))",
