@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
@@ -18,25 +17,21 @@ from convt_trace.app.ruler import windows
 from convt_trace.elsewhere.canvas import axes_of
 from convt_trace.elsewhere.difference import CONVENTIONS, convention, difference
 from convt_trace.elsewhere.errors import RefusedError, UnreadableError
+from convt_trace.elsewhere.facts import facts_of
 from convt_trace.elsewhere.reading import read_line
-from convt_trace.elsewhere.translate import (
-    Translation,
-    to_flax,
-    to_jax,
-    to_keras,
-    to_lax_general,
-    to_onnx,
-)
+from convt_trace.elsewhere.translate import FRAMEWORKS, translate
+from convt_trace.elsewhere.translation import Translation
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.text import AXES, by
 
-_THERE: dict[str, Callable[[Case], Translation]] = {
-    "Keras": to_keras,
-    "JAX": to_jax,
-    "JAX, general": to_lax_general,
-    "flax": to_flax,
-    "ONNX": to_onnx,
+#: Whose facts are told under a framework's tab.
+_FACTS = {
+    "keras": ("Keras",),
+    "jax": ("JAX",),
+    "general": ("JAX",),
+    "flax": ("flax",),
+    "onnx": ("ONNX", "onnxruntime"),
 }
 _TITLES = {"pytorch": "PyTorch", **{name: title for name, (title, _) in CONVENTIONS.items()}}
 #: A canvas of more numbers is not worked out here.
@@ -78,12 +73,21 @@ def _usual(name: str) -> str:
 
 
 def _there(case: Case) -> None:
-    for tab, (name, translate) in zip(st.tabs(list(_THERE)), _THERE.items()):
+    titles = [title for title, _ in FRAMEWORKS.values()]
+    for tab, (name, (title, _)) in zip(st.tabs(titles), FRAMEWORKS.items()):
         with tab:
             try:
-                _translation(case, translate(case))
+                _translation(case, translate(case, name))
             except RefusedError as error:
-                st.error(f"{name}: {error}", icon=":material/block:")
+                st.error(f"{title}: {error}", icon=":material/block:")
+            with st.expander("What surprises there, and in which version"):
+                facts = [fact for whose in _FACTS[name] for fact in facts_of(whose)]
+                st.markdown(
+                    "\n".join(
+                        f"- {plain(fact.sentence)} ({fact.framework} {fact.version})"
+                        for fact in facts
+                    )
+                )
 
 
 def _translation(case: Case, there: Translation) -> None:

@@ -71,8 +71,8 @@ def test_a_keras_same_layer_is_ported_with_equal_numbers(page: Page) -> None:
     "tab, text",
     [
         ("Keras", "keras.layers.Conv1DTranspose"),
-        ("JAX", "lax.conv_transpose"),
-        ("JAX, general", "lax.conv_general_dilated"),
+        ("JAX: lax.conv_transpose", "lax.conv_transpose"),
+        ("JAX: lax.conv_general_dilated", "lax.conv_general_dilated"),
         ("flax", "nn.ConvTranspose"),
         ("ONNX", "ConvTranspose"),
     ],
@@ -83,6 +83,8 @@ def test_every_framework_has_its_program(page: Page, tab: str, text: str) -> Non
     panel = page.get_by_role("tabpanel", name=tab, exact=True)
     expect(panel.get_by_text("This program prints PyTorch's output.")).to_be_visible()
     expect(panel.locator("pre code")).to_contain_text(text)
+    panel.get_by_text("What surprises there").click()
+    expect(panel.get_by_text(re.compile(r"\((Keras|JAX|flax|ONNX) \d+\.\d+")).first).to_be_visible()
 
 
 def test_two_conventions_are_chosen_and_kept_in_the_address(page: Page) -> None:
