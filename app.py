@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 # The other pages too: what is imported here is imported once, before the first visitor.
-from convt_trace.app import explain, lesson, playground, server  # noqa: F401
+from convt_trace.app import elsewhere, explain, lesson, overlap, playground, server, sizes  # noqa: F401
 
 app = st.App(
     __file__, routes=server.routes(), middleware=server.middleware(), lifespan=server.lifespan
