@@ -805,10 +805,12 @@ def _size_of_a_function(call: Refusal, plain: str) -> Explanation:
     return Explanation(plain, "output_size", *use(call, {"output_padding": extra}))
 
 
-def _missing(call: Refusal, match: re.Match[str]) -> Explanation:
+def _missing(call: Refusal, match: re.Match[str]) -> Explanation | None:
     if not call.layer:
         return _no_weight(call)
     missing = [name for name in MODULE[:3] if name not in call.given]
+    if not missing:
+        return None  # something inside the layer lacks an argument, such as a parametrization
     return Explanation(
         f"{call.name} takes in_channels, out_channels and kernel_size, and got no "
         f"{' and no '.join(missing)}.",

@@ -75,12 +75,21 @@ def _of_layer(layer: Any, held: dict[str, Any]) -> dict[str, Any]:
     known = [one for one in type(layer).__mro__ if one in LAYERS]
     dims = known[0].__name__[-2] if known else len(layer.kernel_size)
     op = f"conv{'_transpose' * transposed}{dims}d"
-    built = {name: getattr(layer, name, None) for name in MODULE}
+    built = {name: _held(layer, name) for name in MODULE}
     if not transposed:
         del built["output_padding"]
-    given = held | {"weight": layer.weight, "bias": layer.bias}
+    bias = _held(layer, "bias")
+    given = held | {"weight": _held(layer, "weight"), "bias": bias}
     given |= {name: built[name] for name in ORDER[transposed] if name in built and name != "bias"}
-    return _attempt(op, given, built | {"bias": layer.bias is not None})
+    return _attempt(op, given, built | {"bias": bias is not None})
+
+
+def _held(layer: Any, name: str) -> Any:
+    """Return what a layer holds; None where that fails: a parametrized weight is worked out when read."""
+    try:
+        return getattr(layer, name, None)
+    except Exception:
+        return None
 
 
 def _attempt(op: str, given: dict[str, Any], layer: dict[str, Any] | None) -> dict[str, Any]:
