@@ -362,6 +362,10 @@ def test_the_lesson_goes_from_question_to_question(page: Page) -> None:
         expect(predict(page).get_by_role("status")).to_contain_text(f"Right: {name}")
         page.get_by_role("button", name="Next", exact=True).click()
     expect(page).to_have_url(re.compile("lesson=5"))
+    # The address is there before the page: until then the button is the last step's.
+    expect(page.get_by_role("heading", name=LESSON[4].title)).to_be_visible()
+    app = page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning")
     page.get_by_role("button", name="Previous", exact=True).click()
     expect(page).to_have_url(re.compile("lesson=4"))
     page.get_by_role("link", name="Open in the playground").click()

@@ -18,6 +18,8 @@ LAYER = (
 def open_at(page: Page, path: str = f"/Elsewhere?{LAYER}") -> Page:
     page.goto(path)
     expect(page.get_by_text("And back: a line of theirs")).to_be_visible(timeout=60_000)
+    app = page.get_by_test_id("stApp")
+    expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=60_000)
     return page
 
 
