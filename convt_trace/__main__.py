@@ -20,12 +20,12 @@ from convt_trace.answers.plain import conv_cell_answer, conv_short_answer
 from convt_trace.answers.refused import explained
 from convt_trace.answers.summary import Summary, asks_for_counts, counters, totals
 from convt_trace.elsewhere.errors import RefusedError
-from convt_trace.elsewhere.onnx_file import FileError, Model, Node, random_input, read_onnx
+from convt_trace.elsewhere.onnx_file import FileError, Node, random_input, read_onnx
 from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.orders import ORDERS, units_of
-from convt_trace.engine.text import by
+from convt_trace.engine.text import by, table
 from convt_trace.engine.view import Cell, Moment, View, picked_trace, view_of
 from convt_trace.links.files import from_json
 from convt_trace.links.packed import Unreadable
@@ -251,29 +251,14 @@ def _explain_onnx(asked: argparse.Namespace) -> int:
     try:
         model = read_onnx(Path(asked.files[0]).read_bytes())
         if asked.run is None:
-            print(onnx_table(model))
+            rows = [node.told() for node in model.nodes]
+            print(table(list(rows[0]), [list(row.values()) for row in rows]))
             return 0
         print(onnx_answer(model.named(asked.run), asked.shape[0] if asked.shape else None))
     except (OSError, FileError, RefusedError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
-
-
-def onnx_table(model: Model) -> str:
-    """Return the nodes of a model as a table."""
-    head = ("node", "attributes", "weight (in, out/group, k)", "input size")
-    rows = [
-        (
-            f"`{node.name}`",
-            ", ".join(f"{name}={value}" for name, value in node.attributes.items()),
-            node.missing if node.weight is None else str(node.weight.shape),
-            "" if node.input_size is None else by(str(size or "?") for size in node.input_size),
-        )
-        for node in model.nodes
-    ]
-    lines = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
-    return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
 
 
 def onnx_answer(node: Node, shape: Ints | None) -> str:

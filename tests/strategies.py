@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -40,13 +40,14 @@ moderate = settings(
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A valid layer with its tensors: x (N, C_in, *L) or (C_in, *L), weight (C_in, C_out/groups, *K)."""
+class DrawnTensors:
+    """A valid layer with its tensors, x (N, C_in, *L) or (C_in, *L), as torch's function takes them."""
 
     x: torch.Tensor
     weight: torch.Tensor
     bias: torch.Tensor | None
     parameters: dict[str, Any]
+    function: ClassVar[str]
 
     @property
     def dims(self) -> int:
@@ -56,18 +57,26 @@ class Drawn:
     def batched(self) -> torch.Tensor:
         return self.x if self.x.ndim == self.dims + 2 else self.x[None]
 
-    def trace(self, order: str = "scatter") -> convt_trace.Trace:
-        return convt_trace.trace(self.x, self.weight, self.bias, order=order, **self.parameters)
-
-    def case(self) -> convt_trace.Case:
-        return convt_trace.Case.of(self.x, self.weight, self.bias, **self.parameters)
-
     def torch(self) -> torch.Tensor:
         """torch's own output; small integer dtypes, which it has no kernel for, through int64."""
         tensors = [self.x, self.weight, self.bias]
         if self.x.dtype in INTEGERS:
             tensors = [None if tensor is None else tensor.long() for tensor in tensors]
-        return conv_transpose(self.dims)(*tensors, **self.parameters).to(self.x.dtype)
+        function = getattr(functional, f"{self.function}{self.dims}d")
+        return function(*tensors, **self.parameters).to(self.x.dtype)
+
+
+@dataclass(frozen=True)
+class Drawn(DrawnTensors):
+    """A transposed convolution: weight (C_in, C_out/groups, *K)."""
+
+    function: ClassVar[str] = "conv_transpose"
+
+    def trace(self, order: str = "scatter") -> convt_trace.Trace:
+        return convt_trace.trace(self.x, self.weight, self.bias, order=order, **self.parameters)
+
+    def case(self) -> convt_trace.Case:
+        return convt_trace.Case.of(self.x, self.weight, self.bias, **self.parameters)
 
 
 def conv_transpose(dims: int) -> Any:
@@ -166,21 +175,10 @@ def spoil(drawn: Drawn | DrawnConv, seed: int) -> None:
 
 
 @dataclass(frozen=True)
-class DrawnConv:
-    """A plain convolution: x (N, C_in, *L) or (C_in, *L), weight (C_out, C_in/groups, *K)."""
+class DrawnConv(DrawnTensors):
+    """A plain convolution: weight (C_out, C_in/groups, *K)."""
 
-    x: torch.Tensor
-    weight: torch.Tensor
-    bias: torch.Tensor | None
-    parameters: dict[str, Any]
-
-    @property
-    def dims(self) -> int:
-        return self.weight.ndim - 2
-
-    @property
-    def batched(self) -> torch.Tensor:
-        return self.x if self.x.ndim == self.dims + 2 else self.x[None]
+    function: ClassVar[str] = "conv"
 
     @property
     def sides(self) -> list[tuple[int, int]]:
@@ -193,14 +191,6 @@ class DrawnConv:
 
     def conv(self) -> Conv:
         return Conv.of(self.x, self.weight, self.bias, **self.parameters)
-
-    def torch(self) -> torch.Tensor:
-        """torch's own output; small integer dtypes, which it has no kernel for, through int64."""
-        tensors = [self.x, self.weight, self.bias]
-        if self.x.dtype in INTEGERS:
-            tensors = [None if tensor is None else tensor.long() for tensor in tensors]
-        function = getattr(functional, f"conv{self.dims}d")
-        return function(*tensors, **self.parameters).to(self.x.dtype)
 
 
 @st.composite

@@ -23,8 +23,9 @@ FLOORS = (
 )
 #: The engine from the ground up; only the last two need torch.
 ENGINE = (
-    "errors", "text", "memory", "layer", "orders", "arrays", "blocks", "trace", "case", "conv_layer",
-    "conv_trace", "conv", "view", "cost", "sized", "reference", "modules", "gradients", "recording",
+    "errors", "text", "memory", "layer", "orders", "arrays", "blocks", "trace", "convolution", "case",
+    "conv_layer", "conv_trace", "conv", "view", "cost", "sized", "reference", "modules",
+    "gradients", "recording",
 )  # fmt: skip
 LIBRARIES = {"numpy", "ml_dtypes"}
 

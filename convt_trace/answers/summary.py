@@ -8,6 +8,7 @@ from typing import Any
 
 from convt_trace.engine.sized import Sized
 from convt_trace.engine.text import by
+from convt_trace.engine.text import table as as_table
 
 _COLUMNS = ("layer", "line", "x", "y", "MACs", "cropped", "parameters")
 
@@ -164,8 +165,9 @@ def summary(model: Callable[..., Any], *inputs: Any, **named: Any) -> Summary:
 
 def table(sizes: Sequence[Sized]) -> str:
     """Return `rows` and `totals` as Markdown."""
-    lines = [f"| {' | '.join(_COLUMNS)} |", "|---|" + "---:|" * (len(_COLUMNS) - 1)]
-    for row in rows(sizes):
-        cells = [f"{value:,}" if isinstance(value, int) else value for value in row.values()]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", totals(sizes)])
+    cells = [
+        [f"{value:,}" if isinstance(value, int) else value for value in row.values()]
+        for row in rows(sizes)
+    ]
+    numbers = "t" + "n" * (len(_COLUMNS) - 1)
+    return f"{as_table(_COLUMNS, cells, numbers)}\n\n{totals(sizes)}"

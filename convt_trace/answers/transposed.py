@@ -30,7 +30,7 @@ from convt_trace.engine.case import Case
 from convt_trace.engine.cost import cost_of, torch_refusal
 from convt_trace.engine.layer import Ints, Layer, channel_ranges
 from convt_trace.engine.reference import Verdict, compare
-from convt_trace.engine.text import AXES, axes, by, shortest, times
+from convt_trace.engine.text import AXES, axes, by, shortest, table, times
 from convt_trace.engine.trace import Mac, Macs
 
 #: Groups that the block table lists before it skips to the last.
@@ -503,14 +503,14 @@ def _weight(case: Case) -> str:
 
 def _blocks(layer: Layer) -> str:
     """Return which input channels meet which output channels, as a Markdown table."""
-    rows = ["| group | input channels | weight block | output channels |", "|---|---|---|---|"]
+    heads, rows = ("group", "input channels", "weight block", "output channels"), []
     for group, (ins, outs) in enumerate(channel_ranges(layer)):
         if _MOST_GROUPS <= group < layer.groups - 1:
-            rows += ["| … | … | … | … |"] if group == _MOST_GROUPS else []
+            rows += [["…"] * len(heads)] if group == _MOST_GROUPS else []
             continue
         block = f"`weight[{_slice_of(ins)}]`"
-        rows.append(f"| {group} | {_listed(ins)} | {block} | {_listed(outs)} |")
-    return "\n".join(rows)
+        rows.append([str(group), _listed(ins), block, _listed(outs)])
+    return table(heads, rows)
 
 
 def _slice_of(channels: range) -> str:

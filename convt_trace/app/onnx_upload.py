@@ -57,20 +57,7 @@ def onnx_file() -> None:
 
 
 def _pick(model: Model) -> Node:
-    rows = [
-        {
-            "node": node.name,
-            "attributes": ", ".join(f"{name}={value}" for name, value in node.attributes.items()),
-            "weight (in, out/group, k)": node.missing
-            if node.weight is None
-            else str(node.weight.shape),
-            "input size": ""
-            if node.input_size is None
-            else by(size or "?" for size in node.input_size),
-        }
-        for node in model.nodes
-    ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.dataframe(pd.DataFrame([node.told() for node in model.nodes]), hide_index=True)
     name = st.selectbox("node", [node.name for node in model.nodes], key="onnx_node")
     return model.named(name)
 

@@ -66,6 +66,16 @@ class Node:
         """Spatial dimensions; 0 where the weight is not known."""
         return self.weight.ndim - 2 if self.weight is not None else 0
 
+    def told(self) -> dict[str, str]:
+        """Return what the file says of it, as a row of a table."""
+        size = self.input_size
+        return {
+            "node": self.name,
+            "attributes": ", ".join(f"{name}={value}" for name, value in self.attributes.items()),
+            "weight (in, out/group, k)": self.missing or str(self._known().shape),
+            "input size": "" if size is None else by(str(at or "?") for at in size),
+        }
+
     def ported(self, input_size: Ints) -> Ported:
         """Return the node as PyTorch has it, for an input size.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from convt_trace.engine.arrays import as_array, scalar_type, wide
+from convt_trace.engine.arrays import as_array, scalar_type
 from convt_trace.engine.blocks import add_up
+from convt_trace.engine.convolution import Convolution, pair
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import DEFAULTS, Geometry, Layer, whole
 from convt_trace.engine.trace import Trace
@@ -23,7 +23,7 @@ _WRITTEN_OUT = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class Case(Convolution):
     """One transposed convolution with its numbers, valid by construction.
 
     Made by `Case.of` from torch's arguments. Drawing, writing and linking it is done by other wings.
@@ -130,12 +130,6 @@ class Case:
         if self.bias is not None:
             _check_bias(self.bias, weight, layer)
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Case) and self.digest == other.digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
     def trace(self, order: str = "scatter") -> Trace:
         """Return the trace of this case, "scatter" or "gather"; the scatter one is cached."""
         return self._scatter if order == "scatter" else Trace(self, order)
@@ -155,41 +149,9 @@ class Case:
         return Geometry(self.layer, self.batched.shape[0], self.batched.shape[2:])
 
     @property
-    def dims(self) -> int:
-        """Spatial dimensions: 1, 2 or 3."""
-        return self.layer.dims
-
-    @property
     def op(self) -> str:
         """The name of torch's function, such as ``conv_transpose1d``."""
         return f"conv_transpose{self.dims}d"
-
-    @property
-    def unbatched(self) -> bool:
-        """Whether the input came without a batch axis."""
-        return self.x.ndim == self.dims + 1
-
-    @property
-    def batched(self) -> np.ndarray:
-        """The input with a batch axis, shape (N, C_in, *L)."""
-        return self.x[None] if self.unbatched else self.x
-
-    def finished(self, sums: np.ndarray) -> np.ndarray:
-        """Return the output that sums become: the bias added, then torch's dtype and shape.
-
-        Parameters
-        ----------
-        sums : ndarray of float64 or int64, shape (N, C_out, *L_out)
-
-        Returns
-        -------
-        ndarray, shape (N, C_out, *L_out), or (C_out, *L_out) for an unbatched input
-
-        >>> case = Case.of(np.ones((1, 1, 2), np.float32), np.ones((1, 1, 1), np.float32), [5.0])
-        >>> case.finished(np.array([[[1.0, 2.0]]])).tolist()
-        [[[6.0, 7.0]]]
-        """
-        return finished(sums, self.bias, self.x.dtype, self.unbatched)
 
     def added(self, x: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Return the output's sums of other numbers in these tensors' places, without the bias.
@@ -218,29 +180,6 @@ class Case:
     def parameter_count(self) -> int:
         """Learned numbers: weight and bias."""
         return self.weight.size + (self.bias.size if self.bias is not None else 0)
-
-    @property
-    def nbytes(self) -> int:
-        """The memory of its numbers, with the wide ones that its trace computes with."""
-        numbers = self.x.size + self.weight.size + prod(self.geometry.output_shape)
-        return numbers * (self.x.itemsize + 8)
-
-    @cached_property
-    def digest(self) -> str:
-        """A fingerprint of everything that changes the picture, equal for equal cases."""
-        mark = hashlib.blake2b(repr(self.parameters).encode(), digest_size=12)
-        for tensor in (self.x, self.weight, self.bias):
-            if tensor is None:
-                mark.update(b"None")
-            else:
-                mark.update(f"{tensor.dtype}{tensor.shape}".encode())
-                mark.update(np.ascontiguousarray(tensor).view(np.uint8).data)
-        return mark.hexdigest()
-
-    def line(self) -> str:
-        """Return the layer as one line of PyTorch."""
-        constructor = f"nn.{self.layer}"
-        return constructor if self.bias is not None else f"{constructor[:-1]}, bias=False)"
 
     def snippet(self) -> str:
         """Return a program that prints this case's output with torch; it needs nothing else.
@@ -361,38 +300,6 @@ def trace(
         dilation=dilation,
     )
     return case.trace(order)
-
-
-def finished(
-    sums: np.ndarray, bias: np.ndarray | None, dtype: np.dtype, unbatched: bool
-) -> np.ndarray:
-    """Return the output that a batch's sums become: the bias added, in a dtype and torch's shape.
-
-    >>> finished(np.array([[[1.0, 2.0]]]), None, np.dtype("float32"), unbatched=True).shape
-    (1, 2)
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        if bias is not None:
-            sums = sums + wide(bias).reshape(1, -1, *[1] * (sums.ndim - 2))
-        result = sums.astype(dtype)
-    return result[0] if unbatched else result
-
-
-def pair(x: Any, weight: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return input and weight as arrays of one dtype; a nested list takes the other's."""
-    typed = hasattr(x, "dtype"), hasattr(weight, "dtype")
-    if typed == (False, False):
-        x, weight = as_array(x, "x"), as_array(weight, "weight")
-        both = np.result_type(x, weight) if x.dtype != weight.dtype else x.dtype
-        both = np.dtype(np.float32) if both.kind == "f" else both
-        return x.astype(both), weight.astype(both)
-    if typed == (False, True):
-        weight = as_array(weight, "weight")
-        x = as_array(x, "x", like=weight.dtype)
-    else:
-        x = as_array(x, "x")
-        weight = as_array(weight, "weight", like=x.dtype)
-    return x, weight
 
 
 def _check_axes(x: np.ndarray, weight: np.ndarray) -> None:

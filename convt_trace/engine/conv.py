@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,14 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from convt_trace.engine.arrays import as_array, scalar_type
-from convt_trace.engine.case import finished, pair
 from convt_trace.engine.conv_layer import CONV_DEFAULTS, ConvGeometry, ConvLayer
 from convt_trace.engine.conv_trace import ConvTrace
+from convt_trace.engine.convolution import Convolution, pair
 from convt_trace.engine.layer import Ints, ints, refuse_unless, whole
 
 
 @dataclass(frozen=True, eq=False)
-class Conv:
+class Conv(Convolution):
     """One plain convolution with its numbers, valid by construction.
 
     Made by `Conv.of` from torch's arguments.
@@ -137,12 +136,6 @@ class Conv:
             "Give the bias the weight's dtype.",
         )
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Conv) and self.digest == other.digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
     def trace(self, order: str = "gather") -> ConvTrace:
         """Return the trace; there is one order, in which each output cell collects its window."""
         if order != "gather":
@@ -164,28 +157,9 @@ class Conv:
         return ConvGeometry(self.layer, self.batched.shape[0], self.batched.shape[2:])
 
     @property
-    def dims(self) -> int:
-        """Spatial dimensions: 1, 2 or 3."""
-        return self.layer.dims
-
-    @property
     def op(self) -> str:
         """The name of torch's function, such as ``conv1d``."""
         return f"conv{self.dims}d"
-
-    @property
-    def unbatched(self) -> bool:
-        """Whether the input came without a batch axis."""
-        return self.x.ndim == self.dims + 1
-
-    @property
-    def batched(self) -> np.ndarray:
-        """The input with a batch axis, shape (N, C_in, *L)."""
-        return self.x[None] if self.unbatched else self.x
-
-    def finished(self, sums: np.ndarray) -> np.ndarray:
-        """Return the output that sums become: the bias added, then torch's dtype and shape."""
-        return finished(sums, self.bias, self.x.dtype, self.unbatched)
 
     def added(self, x: np.ndarray, weight: np.ndarray, one_by_one: bool = False) -> np.ndarray:
         """Return the output's sums of other numbers in these tensors' places, without the bias.
@@ -237,26 +211,3 @@ class Conv:
     def most_terms(self) -> int:
         """Terms of an output cell."""
         return self.layer.in_per_group * prod(self.layer.kernel_size)
-
-    @property
-    def nbytes(self) -> int:
-        """The memory of its numbers, with the wide ones that its trace computes with."""
-        numbers = self.x.size + self.weight.size + prod(self.geometry.output_shape)
-        return numbers * (self.x.itemsize + 8)
-
-    @cached_property
-    def digest(self) -> str:
-        """A fingerprint of everything that changes the picture, equal for equal convolutions."""
-        mark = hashlib.blake2b(f"{self.op}{self.parameters}".encode(), digest_size=12)
-        for tensor in (self.x, self.weight, self.bias):
-            if tensor is None:
-                mark.update(b"None")
-            else:
-                mark.update(f"{tensor.dtype}{tensor.shape}".encode())
-                mark.update(np.ascontiguousarray(tensor).view(np.uint8).data)
-        return mark.hexdigest()
-
-    def line(self) -> str:
-        """Return the layer as one line of PyTorch."""
-        constructor = f"nn.{self.layer}"
-        return constructor if self.bias is not None else f"{constructor[:-1]}, bias=False)"

@@ -17,10 +17,14 @@ from math import prod
 import numpy as np
 
 from convt_trace.engine.layer import (
-    LARGEST_PARAMETER,
     Axis,
+    Channels,
     Ints,
     Pick,
+    check_dilation,
+    check_kernel_size,
+    check_largest,
+    check_stride,
     conv_length,
     refuse_unless,
     span,
@@ -32,7 +36,7 @@ CONV_DEFAULTS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 
 
 @dataclass(frozen=True)
-class ConvLayer:
+class ConvLayer(Channels):
     """The parameters of one ``ConvNd``, checked as torch checks them.
 
     Attributes
@@ -96,29 +100,12 @@ class ConvLayer:
         )
 
     def _check_axes(self) -> None:
-        refuse_unless(
-            all(k > 0 for k in self.kernel_size),
-            f"kernel size should be greater than zero, but got kernel_size={self.kernel_size}",
-            "Use a kernel of at least one tap in every dimension.",
-        )
-        refuse_unless(
-            all(s > 0 for s in self.stride),
-            "non-positive stride is not supported",
-            f"stride is {self.stride}: use 1 or more.",
-        )
-        refuse_unless(
-            all(d > 0 for d in self.dilation),
-            f"dilation should be greater than zero, but got dilation={self.dilation}",
-            "Use dilation=1 for taps that touch.",
-        )
+        check_kernel_size(self.kernel_size)
+        check_stride(self.stride)
+        check_dilation(self.dilation)
         self._check_padding()
-        for name in ("stride", "padding", "dilation"):
-            given = getattr(self, name)
-            refuse_unless(
-                isinstance(given, str) or max(given) <= LARGEST_PARAMETER,
-                f"{name}={given} is too large",
-                f"Use at most {LARGEST_PARAMETER}: beyond it torch's own sizes overflow.",
-            )
+        padding = {} if isinstance(self.padding, str) else {"padding": self.padding}
+        check_largest(stride=self.stride, **padding, dilation=self.dilation)
 
     def _check_padding(self) -> None:
         if isinstance(self.padding, str):
@@ -138,21 +125,6 @@ class ConvLayer:
             "negative padding is not supported",
             f"padding is {self.padding}: use 0 or more.",
         )
-
-    @property
-    def dims(self) -> int:
-        """Spatial dimensions: 1, 2 or 3."""
-        return len(self.kernel_size)
-
-    @property
-    def in_per_group(self) -> int:
-        """Input channels in a group; the length of the weight's second axis."""
-        return self.in_channels // self.groups
-
-    @property
-    def out_per_group(self) -> int:
-        """Output channels in a group."""
-        return self.out_channels // self.groups
 
     @property
     def weight_shape(self) -> Ints:

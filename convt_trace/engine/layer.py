@@ -202,8 +202,75 @@ def refuse_unless(fine: bool, message: str, hint: str) -> None:
         raise LayerError(message, hint)
 
 
+class Channels:
+    """What both kinds of layer have: channels in groups, and a kernel.
+
+    Attributes
+    ----------
+    in_channels, out_channels, groups : int
+    kernel_size : tuple of int
+    """
+
+    in_channels: int
+    out_channels: int
+    kernel_size: Ints
+    groups: int
+
+    @property
+    def dims(self) -> int:
+        """Spatial dimensions: 1, 2 or 3."""
+        return len(self.kernel_size)
+
+    @property
+    def in_per_group(self) -> int:
+        """Input channels in a group."""
+        return self.in_channels // self.groups
+
+    @property
+    def out_per_group(self) -> int:
+        """Output channels in a group."""
+        return self.out_channels // self.groups
+
+
+def check_kernel_size(kernel_size: Ints) -> None:
+    """Refuse what torch refuses of a kernel."""
+    refuse_unless(
+        all(k > 0 for k in kernel_size),
+        f"kernel size should be greater than zero, but got kernel_size={kernel_size}",
+        "Use a kernel of at least one tap in every dimension.",
+    )
+
+
+def check_stride(stride: Ints) -> None:
+    """Refuse what torch refuses of a stride."""
+    refuse_unless(
+        all(s > 0 for s in stride),
+        "non-positive stride is not supported",
+        f"stride is {stride}: use 1 or more.",
+    )
+
+
+def check_dilation(dilation: Ints) -> None:
+    """Refuse what torch refuses of a dilation."""
+    refuse_unless(
+        all(d > 0 for d in dilation),
+        f"dilation should be greater than zero, but got dilation={dilation}",
+        "Use dilation=1 for taps that touch.",
+    )
+
+
+def check_largest(**given: Ints) -> None:
+    """Refuse what is so large that torch's own sizes overflow."""
+    for name, values in given.items():
+        refuse_unless(
+            max(values) <= LARGEST_PARAMETER,
+            f"{name}={values} is too large",
+            f"Use at most {LARGEST_PARAMETER}: beyond it torch's own sizes overflow.",
+        )
+
+
 @dataclass(frozen=True)
-class Layer:
+class Layer(Channels):
     """The parameters of one ``ConvTransposeNd``, checked as torch checks them.
 
     Attributes
@@ -295,16 +362,8 @@ class Layer:
         )
 
     def _check_axes(self) -> None:
-        refuse_unless(
-            all(k > 0 for k in self.kernel_size),
-            f"kernel size should be greater than zero, but got kernel_size={self.kernel_size}",
-            "Use a kernel of at least one tap in every dimension.",
-        )
-        refuse_unless(
-            all(s > 0 for s in self.stride),
-            "non-positive stride is not supported",
-            f"stride is {self.stride}: use 1 or more.",
-        )
+        check_kernel_size(self.kernel_size)
+        check_stride(self.stride)
         refuse_unless(
             all(p >= 0 for p in self.padding),
             "negative padding is not supported",
@@ -316,11 +375,7 @@ class Layer:
             "negative output_padding is not supported",
             f"output_padding is {self.output_padding}: use 0 or more.",
         )
-        refuse_unless(
-            all(d > 0 for d in self.dilation),
-            f"dilation should be greater than zero, but got dilation={self.dilation}",
-            "Use dilation=1 for taps that touch.",
-        )
+        check_dilation(self.dilation)
         limits = [max(s, d) for s, d in zip(self.stride, self.dilation)]
         refuse_unless(
             all(extra < limit for extra, limit in zip(self.output_padding, limits)),
@@ -329,27 +384,7 @@ class Layer:
             f"Use an output_padding of at most {tuple(limit - 1 for limit in limits)} here, "
             "or a larger stride.",
         )
-        for name in ("stride", "padding", "dilation"):
-            refuse_unless(
-                max(getattr(self, name)) <= LARGEST_PARAMETER,
-                f"{name}={getattr(self, name)} is too large",
-                f"Use at most {LARGEST_PARAMETER}: beyond it torch's own sizes overflow.",
-            )
-
-    @property
-    def dims(self) -> int:
-        """Spatial dimensions: 1, 2 or 3."""
-        return len(self.kernel_size)
-
-    @property
-    def in_per_group(self) -> int:
-        """Input channels in a group."""
-        return self.in_channels // self.groups
-
-    @property
-    def out_per_group(self) -> int:
-        """Output channels in a group; the length of the weight's second axis."""
-        return self.out_channels // self.groups
+        check_largest(stride=self.stride, padding=self.padding, dilation=self.dilation)
 
     @property
     def weight_shape(self) -> Ints:

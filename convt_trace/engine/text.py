@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 #: What PyTorch calls the spatial axes, by how many there are.
@@ -52,3 +52,24 @@ def count(number: int, thing: str) -> str:
     ('1 output', '2 outputs')
     """
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: str = "") -> str:
+    """Return a table in Markdown.
+
+    Parameters
+    ----------
+    heads : sequence of str
+    rows : iterable of sequences of str
+    numbers : str
+        A letter for each column: "n" for numbers, which stand at the right; others at the left.
+
+    >>> print(table(["axis", "size"], [["H", "27"]], "tn"))
+    | axis | size |
+    |---|---:|
+    | H | 27 |
+    """
+    kinds = numbers.ljust(len(heads))
+    rule = "|".join("---:" if kind == "n" else "---" for _, kind in zip(heads, kinds))
+    lines = [f"| {' | '.join(row)} |" for row in (heads, *rows)]
+    return "\n".join([lines[0], f"|{rule}|", *lines[1:]])

@@ -14,6 +14,7 @@ from typing import Any
 
 from convt_trace.engine.layer import conv_length, span
 from convt_trace.planning.sizes import Setting, sizes
+from convt_trace.planning.typed import NotReadError, call_of
 
 #: Input sizes that are tried to tell which ones pass.
 TRIED = 512
@@ -356,20 +357,9 @@ def _read(line: str, number: int) -> Link | None:
     if words[0] in ("save", "cat") and len(words) == 2 and words[1].isidentifier():
         return Link(line=number, text=text, kind=words[0], name=words[1])
     try:
-        call = ast.parse(
-            text.split("=", 1)[1].strip() if _is_named(text) else text, mode="eval"
-        ).body
-    except (SyntaxError, ValueError):
+        return _of_call(call_of(text), number, text)
+    except NotReadError:
         raise ChainError(f"Line {number} is not a layer: {text[:60]}") from None
-    if not isinstance(call, ast.Call):
-        raise ChainError(f"Line {number} is not a layer: {text[:60]}")
-    return _of_call(call, number, text)
-
-
-def _is_named(text: str) -> bool:
-    """Tell whether a line gives its layer a name: ``self.up = nn.ConvTranspose2d(...)``."""
-    head, equals, _ = text.partition("=")
-    return bool(equals) and "(" not in head
 
 
 def _of_call(call: ast.Call, number: int, text: str) -> Link:

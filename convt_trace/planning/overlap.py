@@ -18,7 +18,7 @@ import numpy as np
 
 from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Axis, Geometry, Ints, Layer, ints, phases
-from convt_trace.engine.text import AXES, count
+from convt_trace.engine.text import AXES, count, table
 from convt_trace.planning.counts import Along, Counts
 from convt_trace.planning.weighted import Weighted, added_up
 
@@ -152,7 +152,6 @@ class Overlap(Counts):
 
     def _table(self) -> str:
         heads = ["axis", "kernel", "stride", "dilation", "MACs by phase", "max/min", "period"]
-        rule = "|---|---:|---:|---:|---|---:|---:|"
         rows = [
             [axis.name, *map(str, numbers), _listed(axis.pattern), f"{axis.ratio:.4g}", str(axis.period)]
             for axis, *numbers in zip(
@@ -160,12 +159,10 @@ class Overlap(Counts):
             )
         ]  # fmt: skip
         if self.input_size is not None:
-            heads, rule = [*heads, "edge cells"], f"{rule}---:|"
+            heads.append("edge cells")
             for row, axis in zip(rows, self.along):
                 row.append(f"{axis.edge_cells:,} of {len(axis.counts):,}")
-        return "\n".join(
-            [f"| {' | '.join(heads)} |", rule, *(f"| {' | '.join(r)} |" for r in rows)]
-        )
+        return table(heads, rows, "tnnntnnn")
 
     def _told(self) -> str:
         spread = f"{self.low:,}" if self.even else f"{self.low:,} to {self.high:,}"

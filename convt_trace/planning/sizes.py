@@ -9,6 +9,7 @@ from math import inf
 from typing import Any
 
 from convt_trace.engine.layer import Layer, conv_length, output_length, phases, span
+from convt_trace.engine.text import table
 
 #: Settings that a search may find; more cannot be looked through.
 MOST = 5_000
@@ -244,8 +245,7 @@ class Sizes(Sequence[Setting]):
             )
             for setting in self
         ]
-        lines = ["| " + " | ".join(row) + " |" for row in (head, *rows)]
-        return "\n".join([lines[0], "|---" * len(head) + "|", *lines[1:]])
+        return table(head, rows)
 
     @property
     def nothing(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import Axis, Geometry, Ints, Layer, ints, repeated
-from convt_trace.engine.text import AXES, by, count
+from convt_trace.engine.text import AXES, by, count, table
 from convt_trace.planning.counts import Along, Counts, exact, in_words
 
 #: Positions of a pattern before it repeats: beyond it nothing is worked out.
@@ -73,14 +73,14 @@ class Stacked:
         sized = self.input_size is not None
         heads = ["after", "layer", *(["output"] if sized else []), "max/min", "period"]
         heads += ["edge cells"] if sized else []
-        lines = [f"| {' | '.join(heads)} |", f"|---:|---|{'---:|' * (len(heads) - 2)}"]
+        rows = []
         for number, (layer, stage) in enumerate(zip(self.layers, self.stages), start=1):
             told = in_words(stage.ratio) if stage.gaps else f"{stage.ratio:.4g}"
             row = [str(number), str(layer), told, by(stage.period)]
             if sized:
                 row = [*row[:2], by(stage.size), *row[2:], f"{stage.edge_cells:,}"]
-            lines.append(f"| {' | '.join(row)} |")
-        return "\n".join(lines)
+            rows.append(row)
+        return table(heads, rows, "nt" + "n" * (len(heads) - 2))
 
     __str__ = to_markdown
     _repr_markdown_ = to_markdown

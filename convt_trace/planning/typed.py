@@ -40,7 +40,7 @@ def layer_of(line: str) -> Layer:
     ConvTranspose2d(3, 8, (4, 2), stride=2)
     """
     line = line.strip().rstrip(",")
-    call = _call(line)
+    call = call_of(line)
     func = _written(line, call.func)
     name = _NAME.fullmatch(func)
     if name is None:
@@ -55,7 +55,19 @@ def layer_of(line: str) -> Layer:
     return Layer.of(**given, dims=int(name[1]))
 
 
-def _call(line: str) -> ast.Call:
+def call_of(line: str) -> ast.Call:
+    """Return the call on a line; ``name = `` may stand before it.
+
+    Raises
+    ------
+    NotReadError
+        If there is none.
+
+    Examples
+    --------
+    >>> call_of("self.up = nn.Conv2d(1, 2, 3)").func.attr
+    'Conv2d'
+    """
     try:
         (statement,) = ast.parse(line).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):

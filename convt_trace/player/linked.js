@@ -17,11 +17,6 @@ export function decodeLinked(message, scene) {
   return new Linked(/** @type {any} */ (header), columns, scene);
 }
 
-/** The name of the view that a message holds. */
-export function nameOf(message) {
-  return /** @type {any} */ (unpack(message).header).view;
-}
-
 export class Linked {
   /**
    * @param {import("./message.d.ts").LinkedHeader} header

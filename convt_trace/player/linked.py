@@ -44,7 +44,7 @@ def with_views(message: bytes, case: Case, view: View, wanted: Sequence[str]) ->
     >>> from convt_trace.player.scene import build
     >>> case = Case.of([[[2.0, 1.0]]], [[[1.0, 5.0]]])
     >>> message = with_views(build(case), case, View(), ["groups", "no such view"])
-    >>> [read_message(part)[0]["view"] for part in parts_of(message)]
+    >>> list(parts_of(message))
     ['groups']
     """
     there = [name for name in names(case) if name in wanted]
@@ -52,15 +52,16 @@ def with_views(message: bytes, case: Case, view: View, wanted: Sequence[str]) ->
         return message
     window = read_message(message)[0]["window"]
     return joined(
-        message, [linked(case, view, window["start"], window["stop"], name) for name in there]
+        message,
+        {name: linked(case, view, window["start"], window["stop"], name) for name in there},
     )
 
 
-def parts_of(message: bytes) -> list[bytes]:
-    """Return the messages of the linked views that a scene's message carries."""
-    sizes = read_message(message)[0].get("parts", [])
-    ends = [len(message) - sum(sizes[at + 1 :]) for at in range(len(sizes))]
-    return [message[end - size : end] for end, size in zip(ends, sizes)]
+def parts_of(message: bytes) -> dict[str, bytes]:
+    """Return the messages of the linked views that a scene's message carries, by name."""
+    sizes = read_message(message)[0].get("parts", {})
+    stops = np.cumsum([len(message) - sum(sizes.values()), *sizes.values()]).tolist()
+    return {name: message[start:stop] for name, start, stop in zip(sizes, stops, stops[1:])}
 
 
 def linked(case: Case, view: View, start: int, stop: int, name: str) -> bytes:

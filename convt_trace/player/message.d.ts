@@ -58,7 +58,7 @@ export interface Header {
   verdict: { kind: string; text: string };
   dtype: string;
   views?: [name: string, title: string][];
-  parts?: number[];
+  parts?: Record<string, number>;
   opening?: Opening;
 }
 

@@ -22,10 +22,12 @@ export function decode(message) {
   return new Scene(header, columns, parts(message, header));
 }
 
-/** The messages that a message carries behind it, as its header says. */
-function parts(message, { parts: sizes = [] }) {
-  let at = message.length - sizes.reduce((sum, size) => sum + size, 0);
-  return sizes.map((size) => message.subarray(at, (at += size)));
+/** The messages that a message carries behind it, by name; its header has their lengths. */
+function parts(message, { parts: sizes = {} }) {
+  let at = message.length - Object.values(sizes).reduce((sum, size) => sum + size, 0);
+  return new Map(
+    Object.entries(sizes).map(([name, size]) => [name, message.subarray(at, (at += size))]),
+  );
 }
 
 /** A message's header, and its arrays by name. */
@@ -51,9 +53,9 @@ export class Scene {
   /**
    * @param {import("./message.d.ts").Header} header
    * @param {Record<string, any>} columns
-   * @param {Uint8Array[]} views messages of linked views of this window
+   * @param {Map<string, Uint8Array>} views messages of linked views of this window, by name
    */
-  constructor(header, columns, views = []) {
+  constructor(header, columns, views = new Map()) {
     this.case = header.case;
     this.order = header.order;
     this.isConv = header.op === "conv"; // a plain convolution: nothing is flipped, nothing is cropped

@@ -7,7 +7,7 @@ and crosses as one message (`scene`, described in ``docs/scene.md``); the player
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -769,9 +769,10 @@ def opened(message: bytes, opening: Opening) -> bytes:
     return _saying(message, {"opening": opening.message()})
 
 
-def joined(message: bytes, parts: Sequence[bytes]) -> bytes:
-    """Return a message that carries others behind it; its header says how long they are: ``parts``."""
-    return _saying(message, {"parts": [len(part) for part in parts]}) + b"".join(parts)
+def joined(message: bytes, parts: Mapping[str, bytes]) -> bytes:
+    """Return a message that carries others behind it; its header has their lengths: ``parts``."""
+    sizes = {name: len(part) for name, part in parts.items()}
+    return _saying(message, {"parts": sizes}) + b"".join(parts.values())
 
 
 def _saying(message: bytes, more: dict[str, Any]) -> bytes:

@@ -3,7 +3,7 @@
 
 import { draw, make } from "./elements.js";
 import { fit, stack } from "./layout.js";
-import { decodeLinked, nameOf } from "./linked.js";
+import { decodeLinked } from "./linked.js";
 import { HIDDEN, Sheet } from "./sheet.js";
 
 const NARROW = 600; // pixels: a phone shows one view at a time
@@ -77,7 +77,7 @@ export class Views {
   /** Show the open views of the player's scene, as far as their data is here. */
   show() {
     const { scene, open } = this;
-    const there = new Map(scene.views.map((message) => [nameOf(message), message]));
+    const there = scene.views;
     const drawn = [...this.past, ...this.sections];
     const before = new Map(drawn.map((section) => [section.view.name, section]));
     this.past = [];
@@ -109,8 +109,7 @@ export class Views {
 
   /** Take views that came for a scene that is here already. */
   take(scene, views) {
-    const had = new Set(scene.views.map(nameOf));
-    scene.views.push(...views.filter((message) => !had.has(nameOf(message))));
+    for (const [name, message] of views) scene.views.set(name, message);
     if (scene === this.scene && this.waiting?.length) {
       const [first] = this.waiting;
       this.show();

@@ -171,7 +171,7 @@ def test_the_command_lists_and_traces_a_models_nodes(
     file = tmp_path / "model.onnx"
     file.write_bytes(one_node(weight, strides=[2], pads=[0, 1]))
     assert main(["explain", str(file)]) == 0
-    assert "| `up` | pads=[0, 1], strides=[2] | (2, 1, 3) | ? |" in capsys.readouterr().out
+    assert "| up | pads=[0, 1], strides=[2] | (2, 1, 3) | ? |" in capsys.readouterr().out
     assert main(["explain", str(file), "--run", "up", "--shape", "1,2,5"]) == 0
     said = capsys.readouterr().out
     assert "In PyTorch: `nn.ConvTranspose1d(2, 1, 3, stride=2, bias=False)` on 5" in said

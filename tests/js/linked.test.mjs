@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { decodeLinked, MOST_SIDE, nameOf } from "../../convt_trace/player/linked.js";
+import { decodeLinked, MOST_SIDE } from "../../convt_trace/player/linked.js";
 import { decode } from "../../convt_trace/player/scene.js";
 import { messages } from "./lib/scenes.mjs";
 
@@ -15,7 +15,7 @@ const entries = all
 /** Every view of every scene, with what Python says of its rows. */
 function* views() {
   for (const { scene, about, views: said } of entries) {
-    for (const message of scene.views) {
+    for (const message of scene.views.values()) {
       const view = decodeLinked(message, scene);
       yield { scene, view, said: said[view.name], about: `${about}, ${view.name}` };
     }
@@ -25,14 +25,14 @@ function* views() {
 test("a message carries every view that the scene offers", () => {
   assert.ok(entries.length >= 12);
   for (const { scene, views: said } of entries) {
-    assert.deepEqual(scene.views.map(nameOf), Object.keys(said));
+    assert.deepEqual([...scene.views.keys()], Object.keys(said));
     for (const [name, title] of scene.offers) assert.ok(title && said[name], name);
   }
 });
 
 test("a message without views has none", () => {
   const { message } = all.find(({ kind }) => kind === "whole");
-  assert.deepEqual(decode(message).views, []);
+  assert.equal(decode(message).views.size, 0);
 });
 
 test("every row lights the cells that Python names", () => {
@@ -107,7 +107,7 @@ test("a large matrix shows the part around the step", () => {
   const large = entries.filter(({ scene }) => scene.input.cells > MOST_SIDE);
   assert.ok(large.length > 0);
   for (const { scene } of large) {
-    const message = scene.views.find((one) => nameOf(one) === "matrix");
+    const message = scene.views.get("matrix");
     const matrix = decodeLinked(message, scene).tensors.find((tensor) => tensor.spec);
     const rows = scene.columns.x.length;
     for (const row of [0, rows - 1, Math.floor(rows / 3), 0]) {

@@ -23,8 +23,9 @@ from convt_trace.views import VIEWS, names
 def messages_of(case: Case, seen: View, number: int = 0) -> tuple[dict, dict[str, tuple]]:
     """Return a scene's header and columns, and every view's by its name."""
     message = with_views(build(case, seen, number), case, seen, list(VIEWS))
-    parts = [read_message(part) for part in parts_of(message)]
-    return read_message(message), {header["view"]: (header, columns) for header, columns in parts}
+    views = {name: read_message(part) for name, part in parts_of(message).items()}
+    assert all(header["view"] == name for name, (header, _) in views.items())
+    return read_message(message), views
 
 
 def index_of(panel: dict[str, Any], cell: int, tensor: Any, n: int) -> tuple:
