@@ -159,6 +159,13 @@ def first_picture(browser: Browser, app: App, blank: App) -> None:
     ours = median_time(browser, app.url, our_page)
     row("blank page", f"{theirs:.2f} s")
     row("the first picture", f"{ours:.2f} s", f"{ours / theirs:.2f}x; limit 2x")
+    for name, drawn in (("Sizes", ".ruler"), ("Overlap", ".heat"), ("Elsewhere", ".beside")):
+
+        def other_page(page: Page, drawn: str = drawn) -> None:
+            page.wait_for_selector(drawn)
+
+        took = median_time(browser, f"{app.url}/{name}", other_page)
+        row(f"the first picture of {name}", f"{took:.2f} s", f"{took / theirs:.2f}x; limit 2x")
     row("on the wire", f"{on_the_wire(browser, app) / 2**20:.2f} MiB", "limit 3 MB")
 
 

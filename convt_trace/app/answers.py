@@ -18,7 +18,7 @@ from convt_trace.answers.plain import (
     conv_short_answer,
     no_picture,
 )
-from convt_trace.app import address, opened
+from convt_trace.app import address, opened, shell
 from convt_trace.app.copy_button import copy_button
 from convt_trace.app.markdown import code, plain
 from convt_trace.app.player_mount import player
@@ -111,6 +111,9 @@ def _to_playground(case: Case) -> None:
     st.page_link(
         "app.py", label="Open in the playground", icon=":material/tune:", query_params=query
     )
+    for file, label, icon in shell.PAGES:
+        if file in shell.ABOUT_THE_CASE:
+            st.page_link(file, label=label, icon=icon, query_params=query)
 
 
 @st.fragment

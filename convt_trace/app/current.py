@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from convt_trace.app import address
-from convt_trace.app.opened import link_of
+from convt_trace.app import address, shell
+from convt_trace.app.opened import case_of, link_of
 from convt_trace.engine.case import Case
+from convt_trace.engine.text import by
 from convt_trace.links.link import NAMES, LinkError, from_link
 from convt_trace.links.settings import QUESTION, Settings
 
@@ -27,26 +28,36 @@ def current(query: dict[str, str]) -> tuple[Case | Settings, str]:
     return linked.settings or linked.case, linked.sentence
 
 
-def keep_in_address(what: Case | Settings, **more: str) -> None:
-    """Write the case's link into the address, with what a page has besides; nothing of too large a case."""
-    try:
-        query = address.parameters(link_of(what))
-    except LinkError:
-        query = {}
-    wanted = {**query, **{name: value for name, value in more.items() if value}}
-    if wanted != st.query_params.to_dict():
-        st.query_params.from_dict(wanted)
+def open_page(title: str, heading: str) -> Case:
+    """Set up a page about the current case: its heading, the layer, the way to change it, its link."""
+    shell.page(title)
+    what, problem = current(st.query_params.to_dict())
+    st.markdown(f"#### {heading}")
+    with shell.apart():
+        if problem:
+            st.warning(problem, icon=":material/link_off:")
+    case = case_of(what)
+    st.markdown(f"`{case.line()}` on {by(case.geometry.input_size)}")
+    with shell.apart():
+        _link(what)
+    return case
 
 
-def to_playground(what: Case | Settings) -> None:
-    """Draw the way to the playground, for another layer; too large a case has no link."""
+def _link(what: Case | Settings) -> None:
+    """Write the case's link into the address, and draw the way to change it; too large a case has none."""
     try:
-        query = address.parameters(link_of(what))
+        wanted = address.parameters(link_of(what))
     except LinkError:
         return
+    now = st.query_params.to_dict()
+    for name in NAMES:
+        if name in now and name not in wanted:
+            del st.query_params[name]
+    if {name: now.get(name) for name in wanted} != wanted:
+        st.query_params.update(wanted)
     st.page_link(
         "app.py",
         label="Change the layer in the playground",
         icon=":material/tune:",
-        query_params=query,
+        query_params=wanted,
     )

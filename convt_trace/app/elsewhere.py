@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import streamlit as st
 
-from convt_trace.app import shell
-from convt_trace.app.current import current, keep_in_address, to_playground
+from convt_trace.app.current import open_page
+from convt_trace.app.fields import whole_numbers
 from convt_trace.app.heat import draw
 from convt_trace.app.markdown import plain
 from convt_trace.app.onnx_upload import onnx_file
-from convt_trace.app.playground import case_of
 from convt_trace.app.ruler import windows
 from convt_trace.elsewhere.canvas import axes_of
 from convt_trace.elsewhere.difference import CONVENTIONS, convention, difference
-from convt_trace.elsewhere.errors import RefusedError, UnreadableError
+from convt_trace.elsewhere.errors import RefusedError
 from convt_trace.elsewhere.facts import facts_of
 from convt_trace.elsewhere.reading import read_line
 from convt_trace.elsewhere.translate import FRAMEWORKS, translate
 from convt_trace.elsewhere.translation import Translation
 from convt_trace.engine.case import Case
-from convt_trace.engine.layer import Ints
 from convt_trace.engine.text import AXES, by
 
 #: Whose facts are told under a framework's tab.
@@ -40,33 +36,12 @@ _EXAMPLE = 'layers.Conv2DTranspose(64, 3, strides=2, padding="same")'
 
 
 def page() -> None:
-    shell.page("Elsewhere")
-    query = st.query_params.to_dict()
-    what, problem = current(query)
-    st.markdown("#### Elsewhere: the same layer in other frameworks")
-    with shell.apart():
-        if problem:
-            st.warning(problem, icon=":material/link_off:")
-    case = case_of(what)
-    st.markdown(f"`{case.line()}` on {by(case.geometry.input_size)}")
-    to_playground(what)
-    for name in ("line", "one", "other"):
-        st.session_state.setdefault(f"elsewhere_{name}", query.get(name, _usual(name)))
+    case = open_page("Elsewhere", "Elsewhere: the same layer in other frameworks")
     _there(case)
     _conventions(case)
     _differences(case)
     _back()
     onnx_file()
-    changed = {
-        name: st.session_state[f"elsewhere_{name}"]
-        for name in ("line", "one", "other")
-        if st.session_state[f"elsewhere_{name}"] != _usual(name)
-    }
-    keep_in_address(what, **changed)
-
-
-def _usual(name: str) -> str:
-    return {"line": "", "one": "pytorch", "other": "keras same"}[name]
 
 
 # -- there ---------------------------------------------------------------------------------------
@@ -74,20 +49,22 @@ def _usual(name: str) -> str:
 
 def _there(case: Case) -> None:
     titles = [title for title, _ in FRAMEWORKS.values()]
-    for tab, (name, (title, _)) in zip(st.tabs(titles), FRAMEWORKS.items()):
-        with tab:
-            try:
-                _translation(case, translate(case, name))
-            except RefusedError as error:
-                st.error(f"{title}: {error}", icon=":material/block:")
-            with st.expander("What surprises there, and in which version"):
-                facts = [fact for whose in _FACTS[name] for fact in facts_of(whose)]
-                st.markdown(
-                    "\n".join(
-                        f"- {plain(fact.sentence)} ({fact.framework} {fact.version})"
-                        for fact in facts
-                    )
-                )
+    tabs = st.tabs(titles, key="frameworks", on_change="rerun")
+    for tab, (name, (title, _)) in zip(tabs, FRAMEWORKS.items()):
+        if tab.open:
+            with tab:
+                try:
+                    _translation(case, translate(case, name))
+                except RefusedError as error:
+                    st.error(f"{title}: {error}", icon=":material/block:")
+                _facts(name)
+
+
+def _facts(name: str) -> None:
+    facts = [fact for whose in _FACTS[name] for fact in facts_of(whose)]
+    with st.expander("What surprises there, and in which version"):
+        told = [f"- {plain(one.sentence)} ({one.framework} {one.version})" for one in facts]
+        st.markdown("\n".join(told))
 
 
 def _translation(case: Case, there: Translation) -> None:
@@ -149,17 +126,24 @@ def _alike(case: Case) -> bool:
 
 def _differences(case: Case) -> None:
     st.markdown("##### The difference between two")
-    one, other = st.columns(2)
+    left, right = st.columns(2)
     options = list(_TITLES)
-    for column, name, label in ((one, "one", "the first"), (other, "other", "the second")):
-        key = f"elsewhere_{name}"
-        if st.session_state[key] not in options:
-            st.session_state[key] = _usual(name)
+    one, other = (
         column.selectbox(
-            label, options, key=key, format_func=lambda one: _TITLES[one], persist_state="session"
+            label,
+            options,
+            options.index(usual),
+            key=key,
+            bind="query-params",
+            format_func=lambda name: _TITLES[name],
         )
+        for column, key, label, usual in (
+            (left, "one", "the first", "pytorch"),
+            (right, "other", "the second", "keras same"),
+        )
+    )
     try:
-        apart = difference(case, st.session_state.elsewhere_one, st.session_state.elsewhere_other)
+        apart = difference(case, one, other)
     except RefusedError as error:
         st.error(str(error), icon=":material/block:")
         return
@@ -184,39 +168,32 @@ def _differences(case: Case) -> None:
 
 def _back() -> None:
     st.markdown("##### And back: a line of theirs, as PyTorch has it")
-    st.text_input(
+    line = st.text_input(
         "a line of Keras, flax, JAX, or an ONNX node",
-        key="elsewhere_line",
+        key="line",
+        bind="query-params",
         placeholder=_EXAMPLE,
-        persist_state="session",
+    ).strip()
+    left, middle, right = st.columns(3)
+    size = left.text_input("input size", key="line_size", placeholder="4", help="As 8 or 8, 8.")
+    channels = middle.text_input(
+        "in_channels", key="line_channels", placeholder="1", help="Where the line does not say it."
     )
-    size, channels, kernel = st.columns(3)
-    size.text_input(
-        "input size", key="elsewhere_size", placeholder="4", help="As 8 or 8, 8.",
-        persist_state="session",
+    kernel = right.text_input(
+        "kernel_size", key="line_kernel", placeholder="3",
+        help="Where the kernel is a tensor of its own.",
     )  # fmt: skip
-    channels.text_input(
-        "in_channels", key="elsewhere_channels", placeholder="1", help="Where the line does not say it.",
-        persist_state="session",
-    )  # fmt: skip
-    kernel.text_input(
-        "kernel_size", key="elsewhere_kernel", placeholder="3",
-        help="Where the kernel is a tensor of its own.", persist_state="session",
-    )  # fmt: skip
-    line = st.session_state.elsewhere_line.strip()
     if not line:
         st.caption(f"Such as `{_EXAMPLE}`. It is read, and not run.")
         return
     try:
         ported = read_line(
             line,
-            input_size=_numbers("input size", st.session_state.elsewhere_size),
-            in_channels=(_numbers("in_channels", st.session_state.elsewhere_channels) or (None,))[
-                0
-            ],
-            kernel_size=_numbers("kernel_size", st.session_state.elsewhere_kernel),
+            input_size=whole_numbers("input size", size) if size else None,
+            in_channels=whole_numbers("in_channels", channels)[0] if channels else None,
+            kernel_size=whole_numbers("kernel_size", kernel) if kernel else None,
         )
-    except (UnreadableError, RefusedError, ValueError) as error:
+    except ValueError as error:
         st.error(str(error), icon=":material/error:")
         return
     st.markdown(f"`{ported.line}`, output {by(ported.output_size)}")
@@ -225,11 +202,3 @@ def _back() -> None:
     for sentence in (*ported.sentences, *ported.assumed):
         st.markdown(f"- {plain(sentence)}")
     st.code(ported.code, language="python")
-
-
-def _numbers(name: str, text: str) -> Ints | None:
-    """Read whole numbers; None where there is nothing."""
-    words = [word for word in re.split(r"[\s,x×]+", text.strip("()[] ")) if word]
-    if not all(re.fullmatch(r"\d{1,6}", word, re.ASCII) for word in words):
-        raise UnreadableError(f"{name} reads “{text}”: write whole numbers.")
-    return tuple(map(int, words)) or None

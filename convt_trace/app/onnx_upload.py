@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import io
-import re
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from convt_trace.app.fields import per_axis
 from convt_trace.app.markdown import code, plain
 from convt_trace.app.player_mount import player
-from convt_trace.elsewhere.errors import RefusedError
 from convt_trace.elsewhere.onnx_file import FileError, Model, Node, random_input, read_onnx
 from convt_trace.elsewhere.ported import Ported
 from convt_trace.engine.case import Case
 from convt_trace.engine.cost import cost_of, refusal
-from convt_trace.engine.layer import Ints
 from convt_trace.engine.memory import Cache
 from convt_trace.engine.reference import compare
 from convt_trace.engine.text import by
@@ -52,7 +50,7 @@ def onnx_file() -> None:
         node = _pick(model)
         x = _input(node)
         _traced(node, x)
-    except (FileError, RefusedError, ValueError) as error:
+    except ValueError as error:
         st.error(str(error), icon=":material/error:")
 
 
@@ -73,14 +71,7 @@ def _input(node: Node) -> np.ndarray:
     own = file.file_uploader("or an input as .npy", "npy", key="onnx_input")
     if own is not None:
         return _npy(own.getvalue())
-    return random_input(node, _sizes(text), int(drawn))
-
-
-def _sizes(text: str) -> Ints:
-    words = [word for word in re.split(r"[\s,x×]+", text.strip("()[] ")) if word]
-    if not words or not all(re.fullmatch(r"\d{1,6}", word, re.ASCII) for word in words):
-        raise FileError(f"input size reads “{text}”: write whole numbers, such as 8 x 8.")
-    return tuple(map(int, words))
+    return random_input(node, per_axis("input size", text, node.dims), int(drawn))
 
 
 def _npy(data: bytes) -> np.ndarray:

@@ -122,6 +122,14 @@ def query(what: Case | Settings, view: View) -> str:
         return ""
 
 
+_cases: Cache[Settings, Case] = Cache(limit=32 * 2**20, size=lambda case: case.nbytes)
+
+
+def case_of(what: Case | Settings) -> Case:
+    """Return the case of some settings, made once."""
+    return what if isinstance(what, Case) else _cases.get(what, what.case)
+
+
 _links: Cache[str | Settings, str | LinkError] = Cache(
     limit=2**20, size=lambda link: len(str(link))
 )

@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from convt_trace.app import shell
-from convt_trace.app.current import current, keep_in_address, to_playground
+from convt_trace.app.current import open_page
 from convt_trace.app.heat import draw
-from convt_trace.app.playground import case_of
 from convt_trace.engine.case import Case
 from convt_trace.engine.text import by
 from convt_trace.planning.alternatives import Alternative, alternatives, as_it_is
@@ -27,16 +25,7 @@ _LAYERS = 4
 
 
 def page() -> None:
-    shell.page("Overlap")
-    what, problem = current(st.query_params.to_dict())
-    st.markdown("#### Overlap: how many MACs land in each output cell")
-    with shell.apart():
-        if problem:
-            st.warning(problem, icon=":material/link_off:")
-    case = case_of(what)
-    st.markdown(f"`{case.line()}` on {by(case.geometry.input_size)}")
-    to_playground(what)
-    keep_in_address(what)
+    case = open_page("Overlap", "Overlap: how many MACs land in each output cell")
     seen = overlap(case)
     _number(seen)
     if prod(case.geometry.output_size) > _LARGEST:
@@ -131,11 +120,14 @@ def _stacked(case: Case) -> None:
 def _alternatives(case: Case) -> None:
     st.markdown("##### Layers without the pattern, on the same input")
     st.caption("Their maps: all weights equal, adding up to 1. What is flat there has no pattern.")
-    given = as_it_is(case)
-    tabs = st.tabs(["As it is", *(one.name.capitalize() for one in alternatives(case))])
-    for tab, one in zip(tabs, [given, *alternatives(case)]):
-        with tab:
-            _alternative(one)
+    shown = {"As it is": as_it_is(case)}
+    shown |= {one.name.capitalize(): one for one in alternatives(case)}
+    for tab, one in zip(
+        st.tabs(list(shown), key="alternatives", on_change="rerun"), shown.values()
+    ):
+        if tab.open:
+            with tab:
+                _alternative(one)
 
 
 def _alternative(one: Alternative) -> None:

@@ -9,10 +9,10 @@ import streamlit as st
 
 from convt_trace.answers import transposed as words
 from convt_trace.app import address, controls, opened, share, shell
+from convt_trace.app.opened import case_of
 from convt_trace.app.player_mount import player
 from convt_trace.engine.case import Case
 from convt_trace.engine.cost import LARGEST, limits
-from convt_trace.engine.memory import Cache
 from convt_trace.engine.reference import compare, plain_conv
 from convt_trace.engine.view import CHANNELS, GROUPS, View, chosen
 from convt_trace.links.link import LinkError
@@ -21,14 +21,6 @@ from convt_trace.links.settings import MOST_TYPED, Settings
 #: Rows of the trace table: a page of it, and what one CSV file holds.
 _ROWS, _CSV_ROWS = 500, 100_000
 _TABS = ("Output size", "PyTorch code", "Trace table", "Edit the numbers")
-
-
-_cases: Cache[Settings, Case] = Cache(limit=32 * 2**20, size=lambda case: case.nbytes)
-
-
-def case_of(what: Case | Settings) -> Case:
-    """Return the case of some settings, made once."""
-    return what if isinstance(what, Case) else _cases.get(what, what.case)
 
 
 def page() -> None:

@@ -18,7 +18,7 @@ _NAMES = {
 # Streamlit takes SVG out of HTML; boxes stay.
 _STYLE = """<style>
 .ruler { position: relative; margin: 0.2rem 0 1rem; font-size: 0.85rem; }
-.ruler p { margin: 0.3rem 0 0.1rem; }
+.ruler p { margin: 0.3rem 0 0.1rem; overflow-wrap: anywhere; }
 .ruler .line { position: relative; height: 1.1rem; }
 .ruler .line div { position: absolute; top: 0; bottom: 0; border-radius: 3px; min-width: 2px; }
 .ruler .canvas div { border-radius: 0; box-sizing: border-box; text-align: center; opacity: 0.8;

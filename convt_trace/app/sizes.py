@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import streamlit as st
@@ -13,11 +13,13 @@ import streamlit as st
 from convt_trace.app import address, shell
 from convt_trace.app.chain import EXAMPLE, HELP, chain
 from convt_trace.app.current import current
-from convt_trace.app.playground import case_of
+from convt_trace.app.fields import FieldError, per_axis
+from convt_trace.app.opened import case_of
 from convt_trace.app.ruler import ruler
 from convt_trace.engine.errors import LayerError
 from convt_trace.engine.layer import Ints, Layer
 from convt_trace.engine.text import AXES, count, shortest
+from convt_trace.links.link import NAMES
 from convt_trace.planning.formula import (
     OutputSizeError,
     formula,
@@ -43,15 +45,7 @@ _FIELDS = {
     "output_padding": "output_padding",
     "dilation": "dilation",
 }
-_SEARCH = {
-    "wanted": "",
-    "kernels": "1-7",
-    "dilations": "1",
-    "even": "",
-    "of": "27",
-    "chain": EXAMPLE,
-}
-_WRITTEN = "sizes_written"
+_CHANNELS = ("in_channels", "out_channels", "groups")
 _MOST = 512
 
 
@@ -62,13 +56,9 @@ class Given(NamedTuple):
     size: Ints
 
 
-class FieldError(ValueError):
-    """A field that cannot be read; the message is one sentence."""
-
-
 def page() -> None:
     shell.page("Sizes")
-    problem = _load()
+    problem = _start()
     st.markdown("#### Sizes: what comes out, and how to get what you want")
     with shell.apart():
         if problem:
@@ -85,8 +75,6 @@ def page() -> None:
         if given:
             _search(given)
     _chain()
-    if given:
-        _write(given)
 
 
 def _drawn() -> Given | None:
@@ -118,52 +106,33 @@ def _same_axes(given: Given) -> bool:
     )  # fmt: skip
 
 
-# -- the address -------------------------------------------------------------------------------------
+# -- the address ---------------------------------------------------------------------------------
+# Every field is bound to a parameter of the address by its key, so the address is the page's link.
+# Streamlit takes bound parameters away when people leave the page, out of the next page's link too: so
+# no field has the name of a link's parameter.
 
 
-def _load() -> str:
-    """Take the fields from the address, unless the page wrote it; return what was wrong with it.
+def _key(name: str) -> str:
+    return f"layer_{name}"
 
-    While fields change quickly a run may come with an older address: it comes with a changed field.
-    """
+
+def _start() -> str:
+    """Fill the fields that the address leaves out from the case that is open; return what is wrong."""
     state, query = st.session_state, st.query_params.to_dict()
-    written, before = state.get(_WRITTEN, (None, None))
-    if "sizes_size" in state and (query == written or (written and _held() != before)):
+    if _key("dims") in state:
         return ""
     what, problem = current(query)
     case = case_of(what)
-    layer = case.layer
-    state.sizes_channels = (layer.in_channels, layer.out_channels, layer.groups)
-    state.sizes_dims = case.dims
-    for name, values in {
-        "size": case.geometry.input_size,
-        "kernel": layer.kernel_size,
-        **{name: getattr(layer, name) for name in list(_FIELDS)[2:]},
-    }.items():
-        state[f"sizes_{name}"] = _as_text(values)
-    for name, usual in _SEARCH.items():
-        state[f"sizes_{name}"] = query.get(name, state.get(f"sizes_{name}", usual))
-    state.sizes_even = bool(state.sizes_even)
+    sizes = {"size": case.geometry.input_size, "kernel": case.layer.kernel_size}
+    sizes |= {name: getattr(case.layer, name) for name in list(_FIELDS)[2:]}
+    filled = {"dims": f"{case.dims}d", **{name: _as_text(size) for name, size in sizes.items()}}
+    state.update({_key(name): text for name, text in filled.items() if _key(name) not in query})
+    state.sizes_channels = {name: getattr(case.layer, name) for name in _CHANNELS}
+    # The link that the page was opened with has become its fields.
+    for name in set(query) & set(NAMES):
+        del st.query_params[name]
+    st.query_params.update({name: str(number) for name, number in state.sizes_channels.items()})
     return problem
-
-
-def _write(given: Given) -> None:
-    """Write the page's link into the address."""
-    state, layer = st.session_state, given.layer
-    wanted = _layer_query(layer, given.size)
-    for name, usual in _SEARCH.items():
-        value = state[f"sizes_{name}"]
-        said = "1" if value is True else "" if value is False else str(value)
-        if said != usual:
-            wanted[name] = said
-    if wanted != st.query_params.to_dict():
-        st.query_params.from_dict(wanted)
-    state[_WRITTEN] = (wanted, _held())
-
-
-def _held() -> dict[str, object]:
-    """Return what the fields hold."""
-    return {name: st.session_state.get(f"sizes_{name}") for name in (*_FIELDS, *_SEARCH)}
 
 
 def _layer_query(layer: Layer, size: Ints) -> dict[str, str]:
@@ -193,53 +162,30 @@ def _as_text(values: Ints) -> str:
 
 
 def _fields() -> None:
-    state = st.session_state
-    state.sizes_dims = (
-        st.segmented_control(
-            "Spatial dimensions",
-            [1, 2, 3],
-            default=state.sizes_dims,
-            required=True,
-            format_func=lambda dims: f"{dims}d",
-            key=f"sizes_dims_of_{state.sizes_dims}",
-            label_visibility="collapsed",
-        )
-        or state.sizes_dims
+    st.segmented_control(
+        "Spatial dimensions",
+        ["1d", "2d", "3d"],
+        required=True,
+        key=_key("dims"),
+        bind="query-params",
+        label_visibility="collapsed",
     )
     for column, (name, label) in zip(st.columns(len(_FIELDS)), _FIELDS.items()):
         column.text_input(
             label,
-            key=f"sizes_{name}",
+            key=_key(name),
+            bind="query-params",
             help="One whole number, or one for each axis: 4 or 4, 5.",
-            persist_state="session",
         )
 
 
 def _given() -> Given:
-    state, dims = st.session_state, st.session_state.sizes_dims
-    read = {name: _numbers(name, state[f"sizes_{name}"], dims) for name in _FIELDS}
-    size = read.pop("size")
-    ins, outs, groups = state.sizes_channels
-    layer = Layer(
-        in_channels=ins,
-        out_channels=outs,
-        groups=groups,
-        kernel_size=read.pop("kernel"),
-        **read,
-    )
-    return Given(layer, size)
-
-
-def _numbers(name: str, text: str, dims: int) -> Ints:
-    """Read one whole number, or one for each axis."""
-    words = re.split(r"[\s,x×]+", text.strip("()[] "))
-    label = _FIELDS.get(name, name)
-    if not all(re.fullmatch(r"\d{1,6}", word, re.ASCII) for word in words):
-        raise FieldError(f"{label} reads “{text}”: write one whole number, or one for each axis.")
-    numbers = tuple(map(int, words))
-    if len(numbers) not in (1, dims):
-        raise FieldError(f"{label} has {len(numbers)} numbers: write one, or {dims} of them.")
-    return numbers * dims if len(numbers) == 1 else numbers
+    state = st.session_state
+    dims = int(state[_key("dims")][0])
+    read = {name: per_axis(label, state[_key(name)], dims) for name, label in _FIELDS.items()}
+    size, kernel = read.pop("size"), read.pop("kernel")
+    given: dict[str, Any] = {**state.sizes_channels, "kernel_size": kernel, **read}
+    return Given(Layer(**given), size)
 
 
 # -- output_size= ------------------------------------------------------------------------------------------
@@ -253,13 +199,13 @@ def _output_size(given: Given) -> None:
             st.markdown(f"- along {name}: {pairs}")
         text = st.text_input(
             "output_size",
-            key="sizes_asked",
-            persist_state="session",
+            key="output_size",
+            bind="query-params",
         )
         if not text:
             return
         try:
-            asked = _numbers("output_size", text, given.layer.dims)
+            asked = per_axis("output_size", text, given.layer.dims)
             extra = output_padding_for(given.layer, given.size, asked)
         except FieldError as error:
             st.error(str(error))
@@ -274,10 +220,11 @@ def _output_size(given: Given) -> None:
 
 def _chain() -> None:
     st.markdown("##### A chain: a decoder or a U-Net, and its skip connections")
-    text = st.text_area("Layers", key="sizes_chain", height=280, help=HELP, persist_state="session")
-    size = st.text_input("input size of the chain", key="sizes_of", persist_state="session")
+    text = st.text_area("Layers", EXAMPLE, key="chain", bind="query-params", height=280, help=HELP)
+    label = "input size of the chain"
+    size = st.text_input(label, "27", key="of", bind="query-params")
     try:
-        chain(_numbers("input size of the chain", size, 1)[0], text)
+        chain(per_axis(label, size, 1)[0], text)
     except FieldError as error:
         st.error(str(error), icon=":material/error:")
 
@@ -290,29 +237,29 @@ def _search_fields() -> None:
     wanted, kernels, dilations, even = st.columns([2, 2, 2, 3], vertical_alignment="bottom")
     wanted.text_input(
         "wanted output size",
-        key="sizes_wanted",
+        key="wanted",
+        bind="query-params",
         placeholder="as above",
         help="A size, one for each axis, or x2: twice the input, for every input size.",
-        persist_state="session",
     )
     kernels.text_input(
-        "kernels", key="sizes_kernels", help="Such as 2-5 or 3,4.", persist_state="session"
+        "kernels", "1-7", key="kernels", bind="query-params", help="Such as 2-5 or 3,4."
     )
     dilations.text_input(
-        "dilations", key="sizes_dilations", help="Such as 1 or 1-3.", persist_state="session"
+        "dilations", "1", key="dilations", bind="query-params", help="Such as 1 or 1-3."
     )
     even.checkbox(
         "only even ones",
-        key="sizes_even",
+        key="even",
+        bind="query-params",
         help="Every output cell is reached by equally many taps: no checkerboard by design.",
-        persist_state="session",
     )
 
 
 def _search(given: Given) -> None:
     made = _as_text(given.layer.output_size(given.size))
     try:
-        found = _found(given, st.session_state.sizes_wanted or made)
+        found = _found(given, st.session_state.wanted or made)
     except (FieldError, SizesError) as error:
         st.error(str(error), icon=":material/error:")
         return
@@ -323,13 +270,17 @@ def _found(given: Given, wanted: str) -> list[Sizes]:
     """Return the settings for each axis; one list where all axes are alike."""
     state = st.session_state
     options = {
-        "kernel": _range("kernels", state.sizes_kernels),
-        "dilation": _range("dilations", state.sizes_dilations),
-        "even": state.sizes_even,
+        "kernel": _range("kernels", state.kernels),
+        "dilation": _range("dilations", state.dilations),
+        "even": state.even,
     }
     times = re.fullmatch(r"\s*[x×*]\s*(\d{1,4})\s*", wanted)
     goals: Sequence[int | None]
-    goals = [None] * given.layer.dims if times else _numbers("wanted", wanted, given.layer.dims)
+    goals = (
+        [None] * given.layer.dims
+        if times
+        else per_axis("wanted output size", wanted, given.layer.dims)
+    )
     pairs = list(zip(given.size, goals))
     if len(set(pairs)) == 1:
         pairs = pairs[:1]

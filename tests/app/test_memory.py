@@ -8,7 +8,7 @@ from weakref import ref
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from convt_trace.app import playground
+from convt_trace.app import opened
 from convt_trace.links.link import to_link
 from convt_trace.links.settings import PRESETS
 from live_app import ROOT
@@ -31,7 +31,7 @@ def test_a_session_holds_no_tensors_of_what_settings_tell(way: str) -> None:
     assert not page.exception
     assert page.session_state.settings == DCGAN.settings
     assert len(page.dataframe) == 1
-    case = ref(playground.case_of(DCGAN.settings))
-    playground._cases.forget()
+    case = ref(opened.case_of(DCGAN.settings))
+    opened._cases.forget()
     gc.collect()
     assert case() is None

@@ -525,3 +525,18 @@ def test_a_skip_connection_that_is_one_off_is_told_what_mends_it(page: Page) -> 
     expect(
         page.get_by_text("nn.ConvTranspose2d(1, 2, 2, stride=2, output_padding=1)")
     ).to_be_visible()
+
+
+def test_a_call_goes_to_the_pages_about_it(page: Page) -> None:
+    open_at(page)
+    explain(
+        page,
+        "import torch\nfrom torch.nn import functional as F\n"
+        "F.conv_transpose1d(torch.ones(1, 1, 5), torch.ones(1, 1, 4), stride=3)",
+    )
+    expect(page.get_by_role("link", name="Open in the playground")).to_be_visible(timeout=60_000)
+    page.wait_for_load_state("networkidle")
+    page.get_by_test_id("stMain").get_by_role("link", name="Overlap").click()
+    layer = "nn.ConvTranspose1d(1, 1, 4, stride=3, bias=False)"
+    expect(page.get_by_text(layer)).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("some cells get 2 times as many MACs as others")).to_be_visible()

@@ -15,6 +15,8 @@ LAYER = (
 def open_at(page: Page, path: str) -> Page:
     page.goto(path)
     expect(page.get_by_text("Layers without the pattern")).to_be_visible(timeout=60_000)
+    # Streamlit loads parts of a page late, and then makes it anew: a click in between is lost.
+    page.wait_for_load_state("networkidle")
     return page
 
 

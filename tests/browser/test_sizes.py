@@ -26,6 +26,8 @@ def fill(page: Page, label: str, text: str) -> None:
 def open_at(page: Page, path: str = "/Sizes") -> Page:
     page.goto(path)
     expect(page.get_by_text("The other way")).to_be_visible(timeout=60_000)
+    # Streamlit loads parts of a page late, and then makes it anew: a click in between is lost.
+    page.wait_for_load_state("networkidle")
     return page
 
 
