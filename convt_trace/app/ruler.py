@@ -19,7 +19,7 @@ _NAMES = {
 _STYLE = """<style>
 .ruler { position: relative; margin: 0.2rem 0 1rem; font-size: 0.85rem; }
 .ruler p { margin: 0.3rem 0 0.1rem; overflow-wrap: anywhere; }
-.ruler .line { position: relative; height: 1.1rem; }
+.ruler .line { position: relative; height: 1.1rem; max-width: var(--bar); }
 .ruler .line div { position: absolute; top: 0; bottom: 0; border-radius: 3px; min-width: 2px; }
 .ruler .canvas div { border-radius: 0; box-sizing: border-box; text-align: center; opacity: 0.8;
   border: 1px solid color-mix(in srgb, currentColor 35%, transparent); font-size: 0.7rem; }
@@ -43,7 +43,7 @@ def ruler(found: Formula) -> str:
     said = escape(f"Along {found.axis}: {found.numbers}")
     return (
         f'{_STYLE}<div class="ruler" role="img" aria-label="{said}" '
-        f'style="max-width: {found.canvas * _CELL}px">{_cells(found)}{"".join(rows)}</div>'
+        f'style="--bar: {found.canvas * _CELL}px">{_cells(found)}{"".join(rows)}</div>'
     )
 
 

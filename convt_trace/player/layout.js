@@ -66,7 +66,8 @@ export function sheet(panel, cell, showCrop, across = false) {
   const rows = shown(panel.tracks[1], showCrop);
   const columns = shown(panel.tracks[2], showCrop);
   const gap = Math.max(1, Math.ceil(6 / cell));
-  const labelRows = dims === 1 ? 0 : Math.ceil(LABEL / cell);
+  const hasNames = dims > 1 && !panel.isOneBlock;
+  const labelRows = hasNames ? Math.ceil(LABEL / cell) : 0;
   const blocks = [];
   let top = 0;
   let width = 0;

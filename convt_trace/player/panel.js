@@ -19,6 +19,8 @@ export class Panel {
       label: `${letter}[${channel.index}`,
       ...channel,
     }));
+    /** Whether all of it is one block, whose cells have no first index in common. */
+    this.isOneBlock = this.channels.length === 1 && this.channels[0].label.endsWith("[");
     this.isWeight = spec.channels.some((channel) => "in" in channel);
     this.tracks = spec.tracks.map((track) => ({
       kind: [],
@@ -101,6 +103,6 @@ export class Panel {
       return this.kind(cell) === "pad" ? "a padded zero" : "a stuffed zero";
     const { label, index } = this.channels[this.place(cell)[0]];
     const rest = this.index(cell).slice(index.length);
-    return `${label}${label.endsWith("[") ? "" : ","}${rest}]`;
+    return `${label}${this.isOneBlock ? "" : ","}${rest}]`;
   }
 }

@@ -142,7 +142,7 @@ export class Sheet {
 
   /** Write a block's name in the longest form that fits above it. */
   #fitName(label, name, width) {
-    if (name.endsWith("[]")) return; // a matrix is one block
+    if (this.panel.isOneBlock) return;
     const forms = [name, name.slice(name.indexOf("[")), name.slice(name.indexOf("[") + 1, -1)];
     const short = forms.find((form) => form.length * 7.3 <= width + 6);
     label.textContent = short ?? forms[2];

@@ -304,7 +304,9 @@ class Section {
   #layLine(line) {
     const { showCrop } = this.player.picture;
     const panels = line.tensors.map((tensor) => tensor.panel);
-    const box = { width: this.width, height: HIGHEST };
+    // On a phone the tensors of a line stand below each other.
+    const height = this.width < NARROW ? HIGHEST * panels.length : HIGHEST;
+    const box = { width: this.width, height };
     const laid = (line.isStacked ? stack : fit)(panels, box, showCrop);
     line.sheets.forEach((sheet, at) => {
       sheet.lay(panels[at], laid[at]);
