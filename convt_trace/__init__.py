@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from convt_trace.links.link import from_link, to_link
     from convt_trace.planning.alternatives import alternatives
     from convt_trace.planning.overlap import overlap
+    from convt_trace.planning.recorded import chain
     from convt_trace.planning.sizes import sizes
     from convt_trace.planning.stacked import stacked
     from convt_trace.player.page import to_html
@@ -42,6 +43,7 @@ __all__ = [
     "alternatives",
     "as_conv",
     "as_gradient",
+    "chain",
     "compare",
     "from_json",
     "from_link",
@@ -71,6 +73,7 @@ _LATER = {
     "alternatives": "planning.alternatives",
     "as_conv": "views.collect",
     "as_gradient": "views.gradient",
+    "chain": "planning.recorded",
     "compare": "engine.reference",
     "from_json": "links.files",
     "from_link": "links.link",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import io
 import json
 import shlex
@@ -31,11 +32,14 @@ from convt_trace.links.files import from_json
 from convt_trace.links.packed import Unreadable
 from convt_trace.links.settings import PRESETS
 from convt_trace.planning.alternatives import alternatives
+from convt_trace.planning.chain import Chain
 from convt_trace.planning.counts import Counts
 from convt_trace.planning.overlap import overlap
+from convt_trace.planning.recorded import Recorded, read_off
 from convt_trace.planning.sizes import SizesError, sizes
 from convt_trace.planning.skips import mended
 from convt_trace.planning.stacked import stacked
+from convt_trace.planning.stage import ChainError
 from convt_trace.planning.typed import NotReadError, layer_of
 from convt_trace.player.page import ExportError, to_html
 from convt_trace.player.scene import build, read_message
@@ -60,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _sizes(chosen)
     if chosen.command == "overlap":
         return _overlap(chosen)
+    if chosen.command == "chain":
+        return _chain(chosen)
     return _explain(chosen)
 
 
@@ -118,7 +124,22 @@ def _parser() -> argparse.ArgumentParser:
     _unboxed(export)
     _add_sizes(commands)
     _add_overlap(commands)
+    _add_chain(commands)
     return parser
+
+
+def _add_chain(commands: Any) -> None:
+    does = "print the sizes along a model, and what mends a skip connection that does not fit"
+    command = commands.add_parser("chain", help=does, description=f"{does.capitalize()}.")
+    command.add_argument(
+        "file",
+        help="a PyTorch text that calls a model, or one layer a line; - for standard input",
+    )
+    command.add_argument("--size", type=int, help="the input size (default: the text's own)")
+    command.add_argument(
+        "--axis", type=int, choices=(0, 1, 2), help="which spatial axis, where they differ"
+    )
+    _unboxed(command)
 
 
 def _add_overlap(commands: Any) -> None:
@@ -204,6 +225,51 @@ def _sizes(asked: argparse.Namespace) -> int:
     else:
         print(found.to_markdown(asked.dims, *asked.channels))
     return 0 if found else 1
+
+
+# -- a chain ------------------------------------------------------------------------------------
+
+
+def _chain(asked: argparse.Namespace) -> int:
+    """Print the sizes along a chain: 1 where a skip does not fit or torch stops, 2 for what is not read."""
+    try:
+        text = _text_of(asked.file)
+        notes: tuple[str, ...] = ()
+        if _is_program(text):
+            found = _read_off(text, asked.run_unboxed)
+            stages, notes = found.chain(asked.axis), found.notes
+        else:
+            stages = Chain.read(text, asked.axis)
+        size = asked.size or stages.size
+        if size is None:
+            raise ChainError("Say of which input size: --size 27.")
+    except (OSError, UnicodeDecodeError, ChainError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print("\n\n".join([stages.to_markdown(size), *(f"Note: {note}." for note in notes)]))
+    return 0 if stages.fits(size) else 1
+
+
+def _is_program(text: str) -> bool:
+    """Whether a text is Python that imports or defines something, and no list of layers."""
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError):
+        return False
+    return any(isinstance(one, (ast.Import, ast.ImportFrom, ast.ClassDef)) for one in body)
+
+
+def _read_off(text: str, unboxed: bool) -> Recorded:
+    """Return the chain that a text's model runs, as far as it ran."""
+    problem = "No layer of it that changes a size ran: let it call its model."
+    try:
+        made = read_snippet(text, unboxed=unboxed).made
+    except SnippetError as error:
+        made, problem = error.reading.made, trouble(error)
+    found = read_off(made)
+    if found is None:
+        raise ChainError(problem)
+    return found
 
 
 # -- explain ------------------------------------------------------------------------------------

@@ -6,8 +6,12 @@ from html import escape
 
 import streamlit as st
 
-from convt_trace.engine.text import count
-from convt_trace.planning.chain import Chain, ChainError, Misfit
+from convt_trace.app.fields import FieldError, per_axis
+from convt_trace.app.read_off import read_off_a_model
+from convt_trace.engine.layer import Ints
+from convt_trace.engine.text import AXES, by, count
+from convt_trace.planning.chain import Chain, dims_of
+from convt_trace.planning.stage import AxesError, ChainError
 
 EXAMPLE = """\
 nn.Conv2d(1, 16, 3, padding=1)
@@ -20,7 +24,6 @@ nn.ConvTranspose2d(32, 32, 2, stride=2)
 cat b
 nn.ConvTranspose2d(64, 16, 2, stride=2)
 cat a"""
-_SHOWN = 3
 _STYLE = """<style>
 .chain { display: grid; grid-template-columns: max-content max-content 1fr; gap: 2px 0.8rem;
   align-items: center; font-size: 0.85rem; max-width: 60rem; }
@@ -32,48 +35,72 @@ _STYLE = """<style>
 .chain .off { background: #c2127f; }
 @media (max-width: 640px) { .chain code { max-width: 11rem; } }
 </style>"""
-HELP = (
+_HELP = (
     "One layer a line, as torch has it; activations and norms keep the size. `save a` keeps the size at "
-    "that place, and `cat a` joins it again. Nothing of it is run."
+    "that place, and `cat a` joins it again, as an addition does. `F.pad(x, (0, 1))` and `x[..., :27]` "
+    "are read too. Nothing of it is run."
 )
 
 
-def chain(size: int, text: str) -> None:
-    """Draw a chain along one axis, for this input size."""
+def chain() -> None:
+    """Draw the fields of a chain, and its sizes."""
+    read_off_a_model()
+    text = st.text_area("Layers", EXAMPLE, key="chain", bind="query-params", height=280, help=_HELP)
+    size = st.text_input(
+        "input size of the chain", "27", key="of", bind="query-params",
+        help="One whole number, or one for each axis: 27 or 27, 30.",
+    )  # fmt: skip
     try:
-        links = Chain.read(text)
-    except ChainError as error:
+        _draw(text, per_axis("input size of the chain", size, dims_of(text)))
+    except (FieldError, ChainError) as error:
         st.error(str(error), icon=":material/error:")
-        return
-    if not links:
+
+
+def _draw(text: str, size: Ints) -> None:
+    """Draw a chain for an input size; along one axis where its axes differ."""
+    try:
+        if len(set(size)) > 1:
+            raise AxesError(f"The input has {by(size)} positions.")
+        stages = Chain.read(text)
+    except AxesError:
+        names = AXES[len(size)]
+        along = st.segmented_control(
+            "The axes differ: along which?", names, default=names[0], required=True,
+            key="along", bind="query-params",
+        )  # fmt: skip
+        stages = Chain.read(text, names.index(along))
+    if not stages:
         st.info("Write a layer, such as nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1).")
         return
-    found, misfits = links.sizes(size), links.misfits(size)
-    st.html(_picture(links, found, misfits))
-    if found[-1] < 1:
-        stopped = links[len(found) - 2]
-        st.error(f"Line {stopped.line} makes {found[-1]} of {found[-2]}: torch stops there.")
-    for misfit in misfits:
-        _tell(links, misfit)
-    if not misfits and found[-1] > 0:
-        st.success(f"{size} goes through, and comes out as {found[-1]}.")
-    st.markdown(f"Input sizes that go through: **{links.passes()}**.")
-    if any("1d" in link.text for link in links):
-        _time(links, size)
+    _tell(stages, size[stages.axis or 0])
 
 
-def _picture(links: Chain, found: list[int], misfits: list[Misfit]) -> str:
+def _tell(stages: Chain, size: int) -> None:
+    st.html(_picture(stages, size))
+    for misfit in stages.misfits(size):
+        st.error(misfit.sentence, icon=":material/link_off:")
+        st.markdown(misfit.mending)
+    if stages.fits(size):
+        st.success(stages.end(size))
+    elif end := stages.end(size):
+        st.error(end, icon=":material/error:")
+    st.markdown(f"Input sizes that go through: **{stages.passes()}**.")
+    if stages.dims == 1:
+        _time(stages, size)
+
+
+def _picture(stages: Chain, size: int) -> str:
     """Return the sizes along the chain as bars; a skip connection that does not fit stands out."""
-    off = {misfit.link.line: misfit for misfit in misfits}
+    found, off = stages.sizes(size), {one.stage.line: one for one in stages.misfits(size)}
     widest = max(found)
     rows = [("input", found[0], found[0], "")]
-    for link, after in zip(links, found[1:]):
+    for stage, after in zip(stages, found[1:]):
         kind = {"ConvTranspose": "up", "Upsample": "up", "save": "skip", "cat": "skip"}.get(
-            link.kind, ""
+            stage.kind, ""
         )
-        misfit = off.get(link.line)
+        misfit = off.get(stage.line)
         here = misfit.here if misfit else after
-        rows.append((link.text, here, after, "off" if misfit else kind))
+        rows.append((stage.text, here, after, "off" if misfit else kind))
     cells = "".join(
         f"<code>{escape(text)}</code><b>{here}{f' ≠ {after}' if here != after else ''}</b>"
         f'<div class="{kind}" style="width: {100 * max(here, 0) / widest:.2f}%"></div>'
@@ -82,27 +109,19 @@ def _picture(links: Chain, found: list[int], misfits: list[Misfit]) -> str:
     return f'{_STYLE}<div class="chain" role="img" aria-label="Sizes: {found}">{cells}</div>'
 
 
-def _tell(links: Chain, misfit: Misfit) -> None:
-    """Say what does not fit, and what mends it."""
-    st.error(misfit.sentence, icon=":material/link_off:")
-    changes = [
-        f"- line {line}: kernel_size={setting.kernel_size}, padding={setting.padding}, "
-        f"output_padding={setting.output_padding}"
-        for line, setting in misfit.changes[:_SHOWN]
-    ]
-    code = f"- or, before line {misfit.link.line}, along this axis: `{misfit.crop_or_pad}`"
-    st.markdown("\n".join(["What mends it, the smallest change first:\n", *changes, code]))
-
-
-def _time(links: Chain, size: int) -> None:
+def _time(stages: Chain, size: int) -> None:
     """Say which inputs an output needs, and what a causal chain trims."""
-    before, after = links.reach(size)
+    try:
+        before, after = stages.reach(size)
+    except ChainError as error:
+        st.caption(f"Which inputs an output needs is not told. {error}")
+        return
     field = count(before + after + 1, "input position")
     st.markdown(
         f"An output needs {field}: {before} before its own time and {after} after it."
         + ("" if after else " The chain is causal.")
     )
-    trims = [f"line {link.line}: {trim}" for link, trim in links.trims()]
+    trims = [f"line {stage.line}: {trim}" for stage, trim in stages.trims()]
     if trims:
         st.markdown(
             "A causal chain has padding=0 and trims on the right, none on the left, behind each "

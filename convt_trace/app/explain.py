@@ -19,6 +19,7 @@ from convt_trace.app import address, answers, shell, uncalled
 from convt_trace.app.editor.mount import Load, Mark, editor
 from convt_trace.app.gallery import EXAMPLES, name_of
 from convt_trace.app.markdown import code, plain
+from convt_trace.app.read_off import chain_query
 from convt_trace.app.readings import Asked, Result, readings, trouble
 from convt_trace.engine.sized import Sized
 from convt_trace.planning.skips import mended
@@ -101,6 +102,7 @@ def page() -> None:
         with found:
             _found(state, result)
         _sizes(state.source or "", result.reading.sizes)
+        _along(result)
         if result.reading.calls:
             _calls(state, result)
     address.write(urlencode(_address(state)))
@@ -227,6 +229,16 @@ def _sizes(source: str, sizes: Sequence[Sized]) -> None:
         st.dataframe(rows(sizes), hide_index=True, column_config=columns)
         st.caption(totals(sizes))
         st.caption(counters(sizes))
+
+
+def _along(result: Result) -> None:
+    """Lead to the sizes along the model, where several of its layers change one."""
+    found = result.along
+    if found is not None and found.text.count("\n"):
+        st.page_link(
+            "pages/3_Sizes.py", label="Sizes along the model, and what mends a skip connection",
+            icon=":material/straighten:", query_params=chain_query(found),
+        )  # fmt: skip
 
 
 def _runner(state: State) -> uncalled.Runner:

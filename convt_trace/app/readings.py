@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 from convt_trace.engine.memory import Cache
+from convt_trace.planning.recorded import Recorded, read_off
 from convt_trace.snippet import Reading, Run, SnippetError, read_snippet
 from convt_trace.snippet.service import why_no_box
 
@@ -33,6 +34,11 @@ class Result:
         """Whether its time ran out: on a busy server the same text may be read the next time."""
         told = self.error.message if self.error is not None else ""
         return "seconds of computing" in told or "seconds on the clock" in told
+
+    @cached_property
+    def along(self) -> Recorded | None:
+        """The layers of its longest path, as a chain; None where none changes a size."""
+        return read_off(self.reading.made)
 
     @property
     def bytes(self) -> int:

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from convt_trace.app import address, shell
-from convt_trace.app.chain import EXAMPLE, HELP, chain
+from convt_trace.app.chain import chain
 from convt_trace.app.current import current
 from convt_trace.app.fields import FieldError, per_axis
 from convt_trace.app.opened import case_of
@@ -47,6 +47,7 @@ _FIELDS = {
 }
 _CHANNELS = ("in_channels", "out_channels", "groups")
 _MOST = 512
+_TABS = ("One layer", "A chain of layers")
 
 
 class Given(NamedTuple):
@@ -63,6 +64,16 @@ def page() -> None:
     with shell.apart():
         if problem:
             st.warning(problem, icon=":material/link_off:")
+    # The fields of a tab that is not open are drawn too: Streamlit forgets those that are not.
+    opens = _TABS[1] if "chain" in st.query_params else _TABS[0]
+    one, several = st.tabs(_TABS, default=opens, key="sizes_tab", on_change="rerun")
+    with one:
+        _one_layer()
+    with several:
+        chain()
+
+
+def _one_layer() -> None:
     _fields()
     # What comes and goes stands apart, so that a field that is being typed into stays the same one.
     with shell.apart():
@@ -74,7 +85,6 @@ def page() -> None:
     with shell.apart():
         if given:
             _search(given)
-    _chain()
 
 
 def _drawn() -> Given | None:
@@ -213,20 +223,6 @@ def _output_size(given: Given) -> None:
             st.error(f"torch refuses it: {error}")
         else:
             st.success(f"That is output_padding={shortest(extra)}.")
-
-
-# -- a chain of layers ------------------------------------------------------------------------------------
-
-
-def _chain() -> None:
-    st.markdown("##### A chain: a decoder or a U-Net, and its skip connections")
-    text = st.text_area("Layers", EXAMPLE, key="chain", bind="query-params", height=280, help=HELP)
-    label = "input size of the chain"
-    size = st.text_input(label, "27", key="of", bind="query-params")
-    try:
-        chain(per_axis(label, size, 1)[0], text)
-    except FieldError as error:
-        st.error(str(error), icon=":material/error:")
 
 
 # -- from a wanted size --------------------------------------------------------------------------------------

@@ -6,117 +6,27 @@ A chain is written as lines of torch, one layer a line. ``save a`` keeps the siz
 
 from __future__ import annotations
 
-import ast
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from convt_trace.engine.layer import conv_length, span
+from convt_trace.engine.layer import span
+from convt_trace.engine.text import AXES, table
 from convt_trace.planning.sizes import Setting, sizes
-from convt_trace.planning.typed import NotReadError, call_of
+from convt_trace.planning.stage import ChainError, Stage, stage_of
 
 #: Input sizes that are tried to tell which ones pass.
 TRIED = 512
 #: Lines of a chain.
-MOST = 200
+MOST = 500
 #: How far from its own a kernel may be that mends a skip connection.
 _KERNELS = 2
+#: Changes that are told.
+_SHOWN = 3
 #: How far from its own a size may be.
 _NEAR = 32
-
-#: The arguments of each kind of layer, in torch's order, channels left out.
-_ARGUMENTS = {
-    "Conv": ("kernel_size", "stride", "padding", "dilation"),
-    "ConvTranspose": ("kernel_size", "stride", "padding", "output_padding", "groups", "bias", "dilation"),
-    "MaxPool": ("kernel_size", "stride", "padding", "dilation", "return_indices", "ceil_mode"),
-    "AvgPool": ("kernel_size", "stride", "padding", "ceil_mode"),
-    "Upsample": ("size", "scale_factor"),
-    "PixelShuffle": ("upscale_factor",),
-}  # fmt: skip
-_CHANNELS = {"Conv": 2, "ConvTranspose": 2}
-#: Layers that leave the size as it is.
-_SAME = {
-    "ReLU", "LeakyReLU", "GELU", "SiLU", "ELU", "PReLU", "Sigmoid", "Tanh", "Softmax", "Identity",
-    "Dropout", "BatchNorm", "InstanceNorm", "GroupNorm",
-}  # fmt: skip
-
-
-class ChainError(ValueError):
-    """A chain that cannot be read; the message is one sentence that names the line."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Link:
-    """One line of a chain.
-
-    Attributes
-    ----------
-    line : int
-        Its number, from 1.
-    text : str
-    kind : str
-        "Conv", "ConvTranspose", "MaxPool", "AvgPool", "Upsample", "PixelShuffle", "same", "save" or
-        "cat".
-    name : str
-        What a skip connection is called.
-    kernel_size, stride, padding, output_padding, dilation : int
-    ceil_mode : bool
-    scale : float
-        Of an Upsample or a PixelShuffle; 0 where ``size`` is given.
-    size : int
-    """
-
-    line: int
-    text: str
-    kind: str
-    name: str = ""
-    kernel_size: int = 1
-    stride: int = 1
-    padding: int = 0
-    output_padding: int = 0
-    dilation: int = 1
-    ceil_mode: bool = False
-    scale: float = 0
-    size: int = 0
-
-    def out(self, size: int) -> int:
-        """Return what the layer makes of a size; 0 or less where torch refuses it."""
-        if self.kind == "ConvTranspose":
-            return self.setting(size).output_size
-        if self.kind in ("Conv", "MaxPool", "AvgPool"):
-            return self._slid(size)
-        if self.kind in ("Upsample", "PixelShuffle"):
-            return self.size or math.floor(size * self.scale)
-        return size
-
-    def _slid(self, size: int) -> int:
-        """Return how many windows fit."""
-        padding, reach = 2 * self.padding, span(self.kernel_size, self.dilation)
-        fit = conv_length(size, self.kernel_size, self.stride, padding, self.dilation)
-        if not self.ceil_mode or (size + padding - reach) % self.stride == 0:
-            return fit
-        # A last window that hangs over, unless it would begin in the padding behind.
-        return fit + (fit * self.stride < size + self.padding)
-
-    def setting(self, size: int) -> Setting:
-        """Return a transposed convolution's setting on a size."""
-        names = ("kernel_size", "stride", "padding", "output_padding", "dilation")
-        return Setting(input_size=size, **{name: getattr(self, name) for name in names})
-
-    def needs(self, first: int, last: int) -> tuple[int, int]:
-        """Return the first and last position that a stretch of the layer's output is made of."""
-        reach = self.dilation * (self.kernel_size - 1)
-        if self.kind == "ConvTranspose":
-            # i*stride - padding + k*dilation = o, for some tap k
-            return -((reach - first - self.padding) // self.stride), (
-                last + self.padding
-            ) // self.stride
-        if self.kind in ("Conv", "MaxPool", "AvgPool"):
-            return first * self.stride - self.padding, last * self.stride - self.padding + reach
-        if self.scale:
-            return math.floor(first / self.scale), math.floor(last / self.scale)
-        return first, last
 
 
 @dataclass(frozen=True)
@@ -125,7 +35,7 @@ class Misfit:
 
     Attributes
     ----------
-    link : Link
+    stage : Stage
         The ``cat``.
     here, saved : int
         The size at that place, and the one that was saved.
@@ -133,10 +43,10 @@ class Misfit:
         Changes of a transposed convolution before it that mend it, the smallest first: the line, and
         its new setting.
     crop_or_pad : str
-        The line of torch that mends it at that place, for one axis.
+        The line of torch that mends it at that place, for the chain's axis or all of them.
     """
 
-    link: Link
+    stage: Stage
     here: int
     saved: int
     changes: tuple[tuple[int, Setting], ...]
@@ -147,13 +57,35 @@ class Misfit:
         """What does not fit, and by how much."""
         by = self.here - self.saved
         return (
-            f"Line {self.link.line}: {self.link.name} has {self.saved}, and here it is {self.here}: "
+            f"Line {self.stage.line}: {self.stage.name} has {self.saved}, and here it is {self.here}: "
             f"{abs(by)} too {'many' if by > 0 else 'few'}."
         )
 
+    @property
+    def mending(self) -> str:
+        """What mends it, the smallest change first, as a list in Markdown."""
+        changes = [
+            f"- line {line}: kernel_size={setting.kernel_size}, padding={setting.padding}, "
+            f"output_padding={setting.output_padding}"
+            for line, setting in self.changes[:_SHOWN]
+        ]
+        code = f"- or, before line {self.stage.line}: `{self.crop_or_pad}`"
+        return "\n".join(["What mends it, the smallest change first:\n", *changes, code])
 
-class Chain(Sequence[Link]):
+
+class Chain(Sequence[Stage]):
     """Layers one behind the other, along one axis.
+
+    Attributes
+    ----------
+    dims : int
+        Spatial dimensions of its layers.
+    axis : int or None
+        The one that is followed; None where all are alike.
+    text : str
+        Its lines.
+    size : int or None
+        The input size that its own table is about.
 
     Examples
     --------
@@ -169,49 +101,75 @@ class Chain(Sequence[Link]):
     'even sizes'
     """
 
-    def __init__(self, links: Sequence[Link]):
-        self._links = tuple(links)
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        *,
+        dims: int = 1,
+        axis: int | None = None,
+        text: str = "",
+        size: int | None = None,
+    ):
+        self._stages = tuple(stages)
+        self.dims, self.axis, self.text, self.size = dims, axis, text, size
 
     @classmethod
-    def read(cls, text: str) -> Chain:
+    def read(cls, text: str, axis: int | None = None, size: int | None = None) -> Chain:
         """Read lines of torch; nothing of them is run.
+
+        Parameters
+        ----------
+        text : str
+        axis : int, optional
+            The spatial axis that is followed; without one all of them have to be alike.
+        size : int, optional
+            The input size that its own table is about.
 
         Raises
         ------
         ChainError
             On a line that is no layer of those that are known, or a skip that was not saved.
+        AxesError
+            Where the axes differ and none is chosen.
+
+        Examples
+        --------
+        >>> Chain.read("nn.MaxPool2d((2, 4))", axis=1).sizes(64)
+        [64, 16]
         """
         lines = text.splitlines()
         if len(lines) > MOST:
             raise ChainError(f"A chain has up to {MOST} lines; this text has {len(lines):,}.")
-        links = [link for at, line in enumerate(lines, 1) if (link := _read(line, at))]
+        dims = dims_of(text)
+        made = (stage_of(line, at, dims, axis) for at, line in enumerate(lines, 1))
+        stages = [stage for stage in made if stage]
         saved = set()
-        for link in links:
-            if link.kind == "save":
-                saved.add(link.name)
-            elif link.kind == "cat" and link.name not in saved:
-                raise ChainError(f"Line {link.line}: nothing was saved as {link.name} before it.")
-        return cls(links)
+        for stage in stages:
+            if stage.kind == "save":
+                saved.add(stage.name)
+            elif stage.kind == "cat" and stage.name not in saved:
+                raise ChainError(f"Line {stage.line}: nothing was saved as {stage.name} before it.")
+        return cls(stages, dims=dims, axis=axis, text=text, size=size)
 
     def __len__(self) -> int:
-        return len(self._links)
+        return len(self._stages)
 
     def __getitem__(self, at: Any) -> Any:
-        return self._links[at]
+        return self._stages[at]
 
     # -- sizes ------------------------------------------------------------------------------------
 
     def sizes(self, size: int) -> list[int]:
-        """Return the size before the first link and after each.
+        """Return the size before the first stage and after each.
 
         Behind a ``cat`` the saved size goes on, as if a misfit were mended. The list ends where torch
         would stop.
         """
         found, saved = [size], {}
-        for link in self:
-            if link.kind == "save":
-                saved[link.name] = found[-1]
-            found.append(saved[link.name] if link.kind == "cat" else link.out(found[-1]))
+        for stage in self:
+            if stage.kind == "save":
+                saved[stage.name] = found[-1]
+            found.append(saved[stage.name] if stage.kind == "cat" else stage.out(found[-1]))
             if found[-1] < 1:
                 break
         return found
@@ -227,8 +185,17 @@ class Chain(Sequence[Link]):
 
     def _misfit(self, at: int, found: list[int]) -> Misfit:
         here, saved = found[at], found[at + 1]
-        code = f"x = F.pad(x, (0, {saved - here}))" if saved > here else f"x = x[..., :{saved}]"
-        return Misfit(self[at], here, saved, tuple(self._changes(at, found)), code)
+        changes = tuple(self._changes(at, found))
+        return Misfit(self[at], here, saved, changes, self._crop_or_pad(here, saved))
+
+    def _crop_or_pad(self, here: int, saved: int) -> str:
+        """Return the line that makes a size another, along the chain's axis or all of them."""
+        meant = [self.axis in (None, at) for at in range(self.dims)]
+        if saved < here:
+            cuts = [f":{saved}" if one else ":" for one in meant]
+            return f"x = x[..., {', '.join(cuts)}]"
+        ends = [f"0, {saved - here}" if one else "0, 0" for one in reversed(meant)]
+        return f"x = F.pad(x, ({', '.join(ends)}))"
 
     def _changes(self, at: int, found: list[int]) -> list[tuple[int, Setting]]:
         """Return the settings of the last transposed convolution before a place that make it fit."""
@@ -252,8 +219,8 @@ class Chain(Sequence[Link]):
         return [(old.line, one) for one in sorted(settings, key=lambda one: change(old, one))]
 
     def _from(self, start: int, stop: int, size: int) -> int:
-        for link in self[start:stop]:
-            size = link.out(size) if size > 0 else size
+        for stage in self[start:stop]:
+            size = stage.out(size) if size > 0 else size
         return size
 
     def fits(self, size: int) -> bool:
@@ -279,6 +246,8 @@ class Chain(Sequence[Link]):
             if least % step == 0:
                 named = "even sizes" if step == 2 else f"multiples of {step}"
                 return named if least == step else f"{named} from {least} on"
+            if step == 2:
+                return f"odd sizes from {least} on"
             return f"{least % step} more than a multiple of {step}, from {least} on"
         shown = ", ".join(map(str, sizes[:12]))
         return f"{shown}{', …' if len(sizes) > 12 else ''}"
@@ -295,6 +264,11 @@ class Chain(Sequence[Link]):
             the latest one: over all outputs that begin in one period of the chain. A causal chain has
             0 after.
 
+        Raises
+        ------
+        ChainError
+            Where that depends on the size of the input.
+
         Examples
         --------
         >>> Chain.read("nn.Conv1d(1, 1, 3, padding=1)").reach(20)
@@ -305,11 +279,15 @@ class Chain(Sequence[Link]):
         outputs = self.sizes(size)[-1]
         rate = self.rate()
         before = after = 0
+        if not rate:
+            raise ChainError(
+                "A layer of this chain makes one size of every input: it has no reach."
+            )
         middle = outputs // 2
         for output in range(middle, middle + max(1, math.ceil(rate)) * 2):
             first = last = output
-            for link in reversed(self._links):
-                first, last = link.needs(first, last)
+            for stage in reversed(self._stages):
+                first, last = stage.needs(first, last)
             now = math.floor(output / rate)
             before, after = max(before, now - first), max(after, last - now)
         return before, after
@@ -320,103 +298,79 @@ class Chain(Sequence[Link]):
 
     def rate(self) -> float:
         """Return how many output positions there are for each input position."""
-        rate = 1.0
-        for link in self:
-            if link.kind in ("Conv", "MaxPool", "AvgPool"):
-                rate /= link.stride
-            elif link.kind == "ConvTranspose":
-                rate *= link.stride
-            elif link.scale:
-                rate *= link.scale
-        return rate
+        return math.prod(stage.rate for stage in self)
 
-    def trims(self) -> list[tuple[Link, int]]:
+    def trims(self) -> list[tuple[Stage, int]]:
         """Return what each transposed convolution of a causal chain trims on the right, none on the left."""
         return [
-            (link, max(0, span(link.kernel_size, link.dilation) - link.stride))
-            for link in self
-            if link.kind == "ConvTranspose"
+            (stage, max(0, span(stage.kernel_size, stage.dilation) - stage.stride))
+            for stage in self
+            if stage.kind == "ConvTranspose"
         ]
 
+    # -- as a text --------------------------------------------------------------------------------
 
-def change(old: Link | Setting, new: Setting) -> tuple[int, ...]:
+    def __repr__(self) -> str:
+        return f"Chain of {len(self)} lines"
+
+    def _repr_markdown_(self) -> str:
+        return f"```python\n{self.text}\n```" if self.size is None else self.to_markdown(self.size)
+
+    def to_markdown(self, size: int) -> str:
+        """Return a table of the sizes along the chain, what does not fit and what mends it.
+
+        Examples
+        --------
+        >>> print(Chain.read("nn.MaxPool2d(2)").to_markdown(27))
+        | line | layer | size |
+        |---:|---|---:|
+        |  | input | 27 |
+        | 1 | `nn.MaxPool2d(2)` | 13 |
+        <BLANKLINE>
+        27 goes through, and comes out as 13.
+        <BLANKLINE>
+        Input sizes that go through: all sizes from 2 on.
+        """
+        found = self.sizes(size)
+        rows = [["", "input", str(found[0])]]
+        rows += [
+            [str(stage.line), f"`{stage.text}`", str(after)]
+            for stage, after in zip(self, found[1:])
+        ]
+        through = f"Input sizes that go through: {self.passes()}."
+        return "\n\n".join(
+            [table(["line", "layer", "size"], rows, "ntn"), *self.told(size), through]
+        )
+
+    def told(self, size: int) -> list[str]:
+        """Say what comes of an input size: what does not fit and what mends it, and how it ends."""
+        told = [f"{one.sentence} {one.mending}" for one in self.misfits(size)]
+        return [*told, end] if (end := self.end(size)) else told
+
+    def end(self, size: int) -> str:
+        """Say what an input size comes out as, or where torch stops; empty where a skip does not fit."""
+        found = self.sizes(size)
+        if found[-1] < 1:
+            line = self[len(found) - 2].line
+            return f"Line {line} makes {found[-1]} of {found[-2]}: torch stops there."
+        if self.misfits(size):
+            return ""
+        along = "" if self.axis is None else f" along {AXES[self.dims][self.axis]}"
+        return f"{size} goes through{along}, and comes out as {found[-1]}."
+
+
+def dims_of(text: str) -> int:
+    """Return how many spatial dimensions the layers of a chain have; 1 where none tells.
+
+    >>> dims_of("nn.MaxPool2d(2)")
+    2
+    """
+    named = re.search(r"(?:Conv|ConvTranspose|Pool|Norm)([123])d\b", text)
+    return int(named[1]) if named else 1
+
+
+def change(old: Stage | Setting, new: Setting) -> tuple[int, ...]:
     """Return how large a change is: how many settings, then which ones, then by how much."""
     names = ("kernel_size", "padding", "output_padding")
     by = [abs(getattr(new, name) - getattr(old, name)) for name in names]
     return (sum(map(bool, by)), bool(by[0]), bool(by[1]), sum(by))
-
-
-# -- reading ----------------------------------------------------------------------------------------
-
-
-def _read(line: str, number: int) -> Link | None:
-    text = line.split("#")[0].strip().rstrip(",")
-    if not text:
-        return None
-    words = text.split()
-    if words[0] in ("save", "cat") and len(words) == 2 and words[1].isidentifier():
-        return Link(line=number, text=text, kind=words[0], name=words[1])
-    try:
-        return _of_call(call_of(text), number, text)
-    except NotReadError:
-        raise ChainError(f"Line {number} is not a layer: {text[:60]}") from None
-
-
-def _of_call(call: ast.Call, number: int, text: str) -> Link:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    kind = name.removesuffix("d").rstrip("123")
-    if kind in _SAME:
-        return Link(line=number, text=text, kind="same")
-    if kind not in _ARGUMENTS:
-        known = ", ".join([*_ARGUMENTS, "activations and norms"])
-        raise ChainError(f"Line {number}: {name or text[:40]} is not known here; {known} are.")
-    given = _arguments(call, kind, number)
-    return Link(line=number, text=text, kind=kind, **_fields(kind, given, number))
-
-
-def _arguments(call: ast.Call, kind: str, number: int) -> dict[str, Any]:
-    try:
-        values = [ast.literal_eval(value) for value in call.args]
-        named = {word.arg: ast.literal_eval(word.value) for word in call.keywords if word.arg}
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise ChainError(f"Line {number}: write its arguments as numbers.") from None
-    names = _ARGUMENTS[kind]
-    if kind in _CHANNELS and "in_channels" not in named:
-        values = values[_CHANNELS[kind] :]
-    return {**dict(zip(names, values)), **named}
-
-
-def _fields(kind: str, given: dict[str, Any], number: int) -> dict[str, Any]:
-    def one(name: str, usual: int | None) -> int:
-        value = given.get(name, usual)
-        value = value[0] if isinstance(value, (tuple, list)) and len(set(value)) == 1 else value
-        if isinstance(value, (tuple, list)):
-            raise ChainError(f"Line {number}: {name} differs between axes; write one axis.")
-        if value is None or isinstance(value, (str, bool)) or not 0 <= value < 10_000:
-            raise ChainError(f"Line {number}: {name}={value!r} is not a number that is known here.")
-        if value != int(value) and name != "scale_factor":
-            raise ChainError(f"Line {number}: {name}={value!r} is not a whole number.")
-        return value
-
-    if kind in ("Upsample", "PixelShuffle"):
-        if given.get("size") is not None:
-            return {"size": one("size", None)}
-        return {"scale": one("scale_factor" if kind == "Upsample" else "upscale_factor", None)}
-    kernel = one("kernel_size", None)
-    stride_is_kernel = kind in ("MaxPool", "AvgPool") and given.get("stride") is None
-    fields = {
-        "kernel_size": kernel,
-        "stride": kernel if stride_is_kernel else one("stride", 1),
-        "padding": one("padding", 0),
-        "output_padding": one("output_padding", 0),
-        "dilation": one("dilation", 1),
-        "ceil_mode": bool(given.get("ceil_mode", False)),
-    }
-    if min(fields["kernel_size"], fields["stride"], fields["dilation"]) < 1:
-        raise ChainError(f"Line {number}: kernel_size, stride and dilation are 1 or more.")
-    extra, limit = fields["output_padding"], max(fields["stride"], fields["dilation"])
-    if extra >= limit:
-        raise ChainError(
-            f"Line {number}: output_padding={extra} must be below the stride or the dilation, {limit}."
-        )
-    return fields

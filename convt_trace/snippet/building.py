@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from convt_trace.engine.made import MOST_MADE, Made
 from convt_trace.engine.reference import is_output
 from convt_trace.engine.sized import Sized
 from convt_trace.snippet.limits import Limits
@@ -58,6 +59,7 @@ class Builder:
         self._shown: list[Shown] = []
         self._notes: dict[Note, None] = {}
         self.sizes: list[Sized] = []
+        self.made: list[Made] = []
         self._written: tuple[Definition, ...] = ()
         self.random_calls: set[int] = set()
         self.drew = False
@@ -67,7 +69,7 @@ class Builder:
         self._takes: dict[str, Callable[[Any], None]] = {
             "array": self._array, "call": self._call, "print": self._print, "show": self._show,
             "note": self._note, "written": self._definitions, "left": self._leave,
-            "random": self._random, "size": self._size, "error": self._error,
+            "random": self._random, "size": self._size, "made": self._follow, "error": self._error,
         }  # fmt: skip
 
     def add(self, message: Message) -> None:
@@ -134,6 +136,16 @@ class Builder:
         if sized.fits and max(sized.weight) <= 2**16 * 64:
             self.sizes.append(sized)
 
+    def _follow(self, given: Any) -> None:
+        _need(isinstance(given, dict) and len(self.made) < MOST_MADE)
+        of, size = _ints(given.get("of"), most=len(self.made)), _ints(given.get("size"))
+        text, module, after = (_text(given.get(name)) for name in ("text", "module", "after"))
+        _need(len(size) <= 3 and "\n" not in text + module)
+        # A layer has one input; what has none is an input itself, and has a size.
+        _need(len(of) == 1 if text else len(of) != 1 and bool(of or size))
+        made = Made(text[:400], of, size, module[:400], given.get("fixed") is True, after[:60])
+        self.made.append(made)
+
     def _tensor(self, number: Any) -> np.ndarray | None:
         if number is None:
             return None
@@ -192,6 +204,15 @@ class Builder:
         return [self._arrays[number].tobytes() for number in self._outputs]
 
     @property
+    def misfit(self) -> bool:
+        """Whether the text ended at a join of tensors that do not fit together."""
+        return (
+            self.error is not None
+            and bool(self.made)
+            and not (self.made[-1].size or self.made[-1].text)
+        )
+
+    @property
     def out_of_memory(self) -> bool:
         """Whether the text ended because it asked for more memory than there is."""
         return self.error is not None and "the reader has" in self.error[1]
@@ -241,6 +262,7 @@ class Builder:
             notes=tuple(self._notes),
             definitions=tuple(self._written[at] for at in left),
             sizes=tuple(self.sizes),
+            made=tuple(self.made),
         )
 
     def _made(self, fields: dict[str, Any], random: bool) -> Call:

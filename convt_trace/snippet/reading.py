@@ -16,6 +16,7 @@ from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
 from convt_trace.engine.conv import Conv
 from convt_trace.engine.layer import conv_length
+from convt_trace.engine.made import Made
 from convt_trace.engine.sized import Sized
 
 Ints = tuple[int, ...]
@@ -355,6 +356,8 @@ class Reading:
         Transposed convolutions that were written down and never ran.
     sizes : tuple of Sized
         Every convolution that ran, by its sizes: also those whose numbers are not kept.
+    made : tuple of Made
+        How the sizes of its tensors follow from each other.
     """
 
     calls: tuple[Call, ...] = ()
@@ -363,6 +366,7 @@ class Reading:
     notes: tuple[Note, ...] = ()
     definitions: tuple[Definition, ...] = ()
     sizes: tuple[Sized, ...] = ()
+    made: tuple[Made, ...] = ()
 
     @property
     def cases(self) -> tuple[Case, ...]:

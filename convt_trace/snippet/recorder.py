@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, NoReturn
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 from torch.overrides import TorchFunctionMode
 
 from convt_trace.engine.arrays import as_array
+from convt_trace.engine.flow import Flow
 from convt_trace.engine.gradients import (
     Gradients,
     on_gradients,
@@ -56,6 +58,7 @@ class Recorder(TorchFunctionMode):
         self.refused: list[tuple[BaseException, dict[str, Any], list[int]]] = []
         self.inputs_wanted: list[torch.Tensor] = []
         self.reads_gradients = False
+        self.mends = False
         self._notes: set[tuple[int, str]] = set()
         self._arrays: dict[bytes, int] = {}
         self._recorded = 0
@@ -63,6 +66,7 @@ class Recorder(TorchFunctionMode):
         self._text: list[str] = []
         self.made_at = Beside()
         self._made_like: dict[tuple[Any, ...], set[int]] = {}
+        self._flow: Flow | None = Flow(lambda made: self.send("made", asdict(made)))
 
     # -- text -------------------------------------------------------------------------------------
 
@@ -128,7 +132,7 @@ class Recorder(TorchFunctionMode):
         args, kwargs = _on_the_cpu(self, func, args, kwargs or {})
         op = FUNCTIONS.get(func)
         if op is None:
-            return func(*args, **kwargs)
+            return self._other(func, args, kwargs)
         given = arguments(op, args, kwargs)
         away = standin_among((given["input"], given["weight"])) if len(args) + len(kwargs) else None
         if away is not None:
@@ -143,7 +147,9 @@ class Recorder(TorchFunctionMode):
             running = list(frames(sys._getframe()))
             self.ran |= self._written_for(layer_at(running))
             self.refused.append((error, attempted(running, op, given), lines_now()))
+            self._follow(func, args, kwargs)
             raise
+        self._follow(func, args, kwargs, output)
         with _out_of_tracing():
             try:
                 self._keep(op, given, output)
@@ -152,6 +158,34 @@ class Recorder(TorchFunctionMode):
                     f"a convolution is not shown: {type(error).__name__} while it was recorded"
                 )
         return output
+
+    def _other(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """Call a function that is no convolution, and follow the sizes of its tensors."""
+        try:
+            result = func(*args, **kwargs)
+        except RuntimeError:
+            misfit = self._follow(func, args, kwargs)
+            if not (misfit and self.mends and self._flow):
+                raise
+            return self._flow.mend(func, args, kwargs)
+        self._follow(func, args, kwargs, result)
+        return result
+
+    def _follow(self, func: Any, args: Any, kwargs: Any, *result: Any) -> bool:
+        """Follow the sizes through a call; without a result, through one that torch refused.
+
+        Return whether its tensors did not fit together.
+        """
+        if self._flow is None:
+            return False
+        with _out_of_tracing():
+            try:
+                if not result:
+                    return self._flow.failed(func, args, kwargs)
+                self._flow.ran(func, args, kwargs, *result)
+            except Exception:  # the text's own run goes on as it would
+                self._flow = None
+        return False
 
     def _keep(self, op: str, given: dict[str, Any], output: Any) -> None:
         """Send a convolution that ran."""

@@ -54,6 +54,8 @@ class Request:
     init_args : str or None
     meta : bool
         Whether tensors are made on the meta device: they have sizes, and no numbers.
+    mends : bool
+        Whether tensors that do not fit together are made to fit, so that what comes behind is known too.
     """
 
     source: str
@@ -62,6 +64,7 @@ class Request:
     input_shapes: tuple[tuple[int, ...], ...] = ()
     init_args: str | None = None
     meta: bool = False
+    mends: bool = False
 
 
 def read(request: Request, limits: Limits, send: Send, clock: Clock) -> None:
@@ -75,6 +78,7 @@ def read(request: Request, limits: Limits, send: Send, clock: Clock) -> None:
     recorder = Recorder(send, limits, places)
     clock.over = recorder.out_of_time
     recorder.reads_gradients = reads_gradients(tree)
+    recorder.mends = request.mends
     Running(request, limits, recorder, tree, [one for _, one in written]).run(source)
 
 

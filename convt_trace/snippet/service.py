@@ -110,6 +110,8 @@ def read(
             _find_sizes(request, limits, builder, ask)
         elif builder.drew:
             _mark_random(request, limits, builder, ask)
+        if builder.misfit:
+            _look_behind(request, limits, builder, ask)
 
 
 def _attempt(request: dict[str, Any], limits: Limits, builder: Builder, ask: Ask) -> None:
@@ -146,6 +148,14 @@ def _find_sizes(request: dict[str, Any], limits: Limits, builder: Builder, ask: 
     if len(again.sizes) > len(builder.sizes):
         builder.sizes[:] = again.sizes
         builder.note(0, "its numbers do not fit into the memory of the reader: here are its sizes")
+
+
+def _look_behind(request: dict[str, Any], limits: Limits, builder: Builder, ask: Ask) -> None:
+    """Read again with tensors made to fit: the layers behind a join that torch refused are of interest."""
+    again = Builder([], limits)
+    _attempt({**request, "mends": True}, limits, again, ask)
+    if len(again.made) > len(builder.made):
+        builder.made[:] = again.made
 
 
 def _mark_random(request: dict[str, Any], limits: Limits, builder: Builder, ask: Ask) -> None:
