@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from PIL import Image  # Streamlit needs it too
 from playwright.sync_api import Browser, Page, expect
@@ -63,6 +64,14 @@ VIEWS = (
     Picture("view-3d", f"{VOLUME}&views=collect", 45, HIGH),
     Picture("view-phone", "?views=beside", 44, {"viewport": {"width": 390, "height": 2600}}),
 )
+UNET = """\
+nn.Conv2d(3, 16, 3, padding=1)  # down
+save a
+nn.MaxPool2d(2)  # pool
+nn.Conv2d(16, 32, 3, padding=1)  # middle
+nn.ConvTranspose2d(32, 16, 2, stride=2)  # up
+cat a
+nn.Conv2d(32, 1, 1)  # out"""
 #: Pages without a player: name, address, the text to wait for, the height.
 OTHERS = (
     (
@@ -72,6 +81,7 @@ OTHERS = (
         "goes with",
         1160,
     ),
+    ("chain", f"Sizes?of=27&chain={quote(UNET)}", "Input sizes that go through", 1240),
     (
         "overlap",
         "Overlap?dims=2d&in_channels=2&out_channels=2&groups=1&size=5&kernel=3&stride=2&padding=0"

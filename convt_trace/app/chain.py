@@ -25,15 +25,17 @@ cat b
 nn.ConvTranspose2d(64, 16, 2, stride=2)
 cat a"""
 _STYLE = """<style>
-.chain { display: grid; grid-template-columns: max-content max-content 1fr; gap: 2px 0.8rem;
+.chain { display: grid; grid-template-columns: max-content max-content max-content 1fr; gap: 2px 0.8rem;
   align-items: center; font-size: 0.85rem; max-width: 60rem; }
 .chain code { font-size: 0.82rem; white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
   max-width: 26rem; }
+.chain i { font-style: normal; text-align: right; opacity: 0.7; }
 .chain b { text-align: right; font-variant-numeric: tabular-nums; }
 .chain div { height: 0.9rem; border-radius: 3px; background: #2b6cb8; min-width: 2px; }
 .chain .up { background: #e0812a; } .chain .skip { background: #009e73; }
 .chain .off { background: #c2127f; }
-@media (max-width: 640px) { .chain code { max-width: 11rem; } }
+@media (max-width: 640px) { .chain { column-gap: 0.4rem; } .chain code { max-width: 10rem; } }
+.st-key-chain textarea, .st-key-read_off_source textarea { font: 0.85rem/1.5 monospace; }
 </style>"""
 _HELP = (
     "One layer a line, as torch has it; activations and norms keep the size. `save a` keeps the size at "
@@ -93,18 +95,18 @@ def _picture(stages: Chain, size: int) -> str:
     """Return the sizes along the chain as bars; a skip connection that does not fit stands out."""
     found, off = stages.sizes(size), {one.stage.line: one for one in stages.misfits(size)}
     widest = max(found)
-    rows = [("input", found[0], found[0], "")]
+    rows = [("", "input", found[0], found[0], "")]
     for stage, after in zip(stages, found[1:]):
         kind = {"ConvTranspose": "up", "Upsample": "up", "save": "skip", "cat": "skip"}.get(
             stage.kind, ""
         )
         misfit = off.get(stage.line)
         here = misfit.here if misfit else after
-        rows.append((stage.text, here, after, "off" if misfit else kind))
+        rows.append((str(stage.line), stage.text, here, after, "off" if misfit else kind))
     cells = "".join(
-        f"<code>{escape(text)}</code><b>{here}{f' ≠ {after}' if here != after else ''}</b>"
+        f"<i>{line}</i><code>{escape(text)}</code><b>{here}{f' ≠ {after}' if here != after else ''}</b>"
         f'<div class="{kind}" style="width: {100 * max(here, 0) / widest:.2f}%"></div>'
-        for text, here, after, kind in rows
+        for line, text, here, after, kind in rows
     )
     return f'{_STYLE}<div class="chain" role="img" aria-label="Sizes: {found}">{cells}</div>'
 

@@ -7,7 +7,6 @@ import streamlit as st
 
 from convt_trace.app.current import open_page
 from convt_trace.app.fields import whole_numbers
-from convt_trace.app.heat import draw
 from convt_trace.app.markdown import plain
 from convt_trace.app.onnx_upload import onnx_file
 from convt_trace.app.ruler import windows
@@ -20,6 +19,7 @@ from convt_trace.elsewhere.translate import FRAMEWORKS, translate
 from convt_trace.elsewhere.translation import Translation
 from convt_trace.engine.case import Case
 from convt_trace.engine.text import AXES, by
+from convt_trace.planning.heat import heat
 
 #: Whose facts are told under a framework's tab.
 _FACTS = {
@@ -82,7 +82,7 @@ def _translation(case: Case, there: Translation) -> None:
     st.code(there.code, language="python")
     if not there.exact and case.geometry.macs <= _LARGEST_MACS:
         with st.expander("What the nearest setting gives without the mending"):
-            draw(_plane(there.nearest_output, case.dims), there.framework)
+            st.html(heat(_plane(there.nearest_output, case.dims), there.framework))
 
 
 def _plane(values: np.ndarray, dims: int) -> np.ndarray:
@@ -158,9 +158,9 @@ def _differences(case: Case) -> None:
     for column, output, title in zip(st.columns(2), apart.outputs, apart.titles):
         with column:
             st.caption(f"{title}, {by(output.shape[-case.dims :])}")
-            draw(_plane(output, case.dims), title)
+            st.html(heat(_plane(output, case.dims), title))
     st.caption("The second less the first, at the indices that both have: first item and channel.")
-    draw(_plane(apart.map, case.dims), "difference")
+    st.html(heat(_plane(apart.map, case.dims), "difference"))
 
 
 # -- back ----------------------------------------------------------------------------------------

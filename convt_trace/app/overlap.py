@@ -10,11 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from convt_trace.app.current import open_page
-from convt_trace.app.heat import draw
 from convt_trace.engine.case import Case
 from convt_trace.engine.text import by
 from convt_trace.planning.alternatives import Alternative, alternatives, as_it_is
 from convt_trace.planning.counts import Counts
+from convt_trace.planning.heat import heat
 from convt_trace.planning.overlap import Overlap, overlap
 from convt_trace.planning.stacked import stacked
 
@@ -61,7 +61,7 @@ def _maps(case: Case, seen: Overlap) -> None:
     counts, weights = st.columns(2)
     with counts:
         st.markdown("How many MACs land in a cell of an output channel")
-        draw(seen.map(), "MACs per cell", seen.edges())
+        st.html(heat(seen.map(), "MACs per cell", seen.edges()))
         st.caption("Dashed: edge cells, which get less because the input ends.")
     with weights:
         channel = 0
@@ -73,7 +73,7 @@ def _maps(case: Case, seen: Overlap) -> None:
             )
         st.markdown("What an input of ones gives with these weights, without the bias")
         assert seen.weighted is not None
-        draw(seen.weighted.map()[channel], "an input of ones", None)
+        st.html(heat(seen.weighted.map()[channel], "an input of ones"))
 
 
 def _phases(seen: Overlap) -> None:
@@ -114,7 +114,9 @@ def _stacked(case: Case) -> None:
         st.markdown(seen.to_markdown())
         last: Counts = seen.last
         if last.size and prod(last.size) <= _LARGEST:
-            draw(np.asarray(last.map(), dtype=float), f"MACs per cell after {count} layers")
+            st.html(
+                heat(np.asarray(last.map(), dtype=float), f"MACs per cell after {count} layers")
+            )
 
 
 def _alternatives(case: Case) -> None:
@@ -134,5 +136,5 @@ def _alternative(one: Alternative) -> None:
     st.markdown(one.sentence)
     st.markdown(f"max/min **{one.ratio:g}**, output {by(one.output_size)}")
     if prod(one.output_size) <= _LARGEST:
-        draw(one.map(), one.name)
+        st.html(heat(one.map(), one.name))
     st.code(one.code, language="python")

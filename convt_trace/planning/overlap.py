@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
+from html import escape
 from itertools import product
 from math import prod
 from typing import Any
@@ -20,8 +21,11 @@ from convt_trace.engine.case import Case
 from convt_trace.engine.layer import Axis, Geometry, Ints, Layer, ints, phases
 from convt_trace.engine.text import AXES, count, table
 from convt_trace.planning.counts import Along, Counts
+from convt_trace.planning.heat import heat
 from convt_trace.planning.weighted import Weighted, added_up
 
+#: Cells of a map that a notebook draws.
+_DRAWN = 2**20
 #: Phases of an axis that a table lists.
 _LISTED = 8
 
@@ -146,6 +150,23 @@ class Overlap(Counts):
 
     __str__ = to_markdown
     _repr_markdown_ = to_markdown
+
+    def _repr_html_(self) -> str | None:
+        """Return the map for a notebook; None without one, or for too large a map: there the text stands."""
+        if self.input_size is None or prod(self.size) > _DRAWN:
+            return None
+        parts = [
+            f"<p><b>{escape(str(self.layer))}</b>: {escape(self.in_words)}.</p>",
+            f"<p>{escape(self._told())} Those are dashed.</p>",
+            heat(self.map(), "MACs per cell", self.edges()),
+        ]
+        if self.weighted is not None:
+            parts += [
+                "<p>What an input of ones gives with the layer's own weights, without the bias, in "
+                f"output channel 0: {escape(self.weighted.in_words)}.</p>",
+                heat(self.weighted.map()[0], "an input of ones"),
+            ]
+        return "".join(parts)
 
     def __repr__(self) -> str:
         return f"Overlap of {self.layer}: {self.in_words}"

@@ -13,6 +13,19 @@ SEARCH = (
     "&output_padding=0&dilation=1"
 )
 
+UNET = """import torch
+from torch import nn
+class UNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pool = nn.MaxPool2d(2)
+        self.up = nn.ConvTranspose2d(3, 5, 2, stride=2)
+        self.out = nn.Conv2d(8, 1, 1)
+    def forward(self, x):
+        y = self.up(self.pool(x))
+        return self.out(torch.cat([x, y], 1))
+"""
+
 
 def field(page: Page, label: str):
     return page.get_by_label(label, exact=True)
@@ -111,8 +124,14 @@ def test_a_phone_has_the_page(phone: Page) -> None:
     assert phone.evaluate("document.documentElement.scrollWidth") <= phone.viewport_size["width"]
 
 
+def open_chain(page: Page) -> Page:
+    open_at(page).get_by_role("tab", name="A chain of layers").click()
+    expect(page.locator(".chain")).to_be_visible()
+    return page
+
+
 def test_a_unet_that_is_one_off_is_mended(page: Page) -> None:
-    open_at(page)
+    open_chain(page)
     off = page.get_by_text("Line 8: b has 13, and here it is 12: 1 too few.")
     expect(off).to_be_visible()
     expect(page.get_by_text("Line 10: a has 27, and here it is 26: 1 too few.")).to_be_visible()
@@ -133,9 +152,56 @@ def test_a_unet_that_is_one_off_is_mended(page: Page) -> None:
 
 
 def test_a_chain_that_cannot_be_read_names_its_line(page: Page) -> None:
-    open_at(page)
+    open_chain(page)
     layers = page.get_by_role("textbox", name="Layers")
     layers.fill("nn.Conv2d(1, 1, 3)\nnn.LSTM(3, 4)")
     layers.press("Control+Enter")
     expect(page.get_by_text("Line 2: LSTM is not known here")).to_be_visible()
     expect(layers).to_have_value("nn.Conv2d(1, 1, 3)\nnn.LSTM(3, 4)")
+
+
+def test_a_chain_is_read_off_a_pasted_model(page: Page) -> None:
+    open_chain(page)
+    page.get_by_text("Read it off a model").click()
+    program = page.get_by_role("textbox", name="A program that makes a model")
+    program.fill(UNET + "UNet()(torch.zeros(1, 3, 27, 27))")
+    page.get_by_role("button", name="Read its layers").click()
+    layers = page.get_by_role("textbox", name="Layers")
+    expect(layers).to_have_value(re.compile(r"Conv2d\(8, 1, 1\)  # out$"), timeout=30_000)
+    expect(field(page, "input size of the chain")).to_have_value("27")
+    expect(page.get_by_text("Line 4: a has 27, and here it is 26: 1 too few.")).to_be_visible()
+    expect(page.get_by_text("Sizes of tensors must match")).to_be_visible()
+    expect(program).to_have_value(re.compile("class UNet"))
+    # The lines are the chain's own now: they can be changed, and the program stays.
+    layers.fill(layers.input_value().replace("stride=2)", "stride=2, output_padding=1)"))
+    layers.press("Control+Enter")
+    expect(page.get_by_text("27 goes through, and comes out as 27.")).to_be_visible()
+    expect(page).to_have_url(re.compile("chain="))
+
+
+def test_a_model_that_is_never_called_is_run_on_a_shape(page: Page) -> None:
+    open_chain(page)
+    page.get_by_text("Read it off a model").click()
+    page.get_by_role("textbox", name="A program that makes a model").fill(UNET)
+    page.get_by_role("button", name="Read its layers").click()
+    shape = page.get_by_role("textbox", name="shape of x")
+    expect(shape).to_be_visible(timeout=30_000)
+    shape.fill("1, 3, 30, 40")
+    page.get_by_role("button", name="Run it").click()
+    expect(field(page, "input size of the chain")).to_have_value("30, 40", timeout=30_000)
+    expect(page.get_by_text("30 goes through along H, and comes out as 30.")).to_be_visible()
+    page.get_by_role("radio", name="W", exact=True).click()
+    expect(page.get_by_text("40 goes through along W, and comes out as 40.")).to_be_visible()
+
+
+def test_explain_leads_to_the_sizes_along_the_model(page: Page) -> None:
+    page.goto("/Explain")
+    editor = page.get_by_label("Your snippet")
+    editor.fill(UNET + "UNet()(torch.zeros(1, 3, 27, 27))", timeout=60_000)
+    editor.press("Control+Enter")
+    page.get_by_role("link", name=re.compile("Sizes along the model")).click(timeout=60_000)
+    expect(page.get_by_text("Line 4: a has 27, and here it is 26: 1 too few.")).to_be_visible(
+        timeout=30_000
+    )
+    page.reload()
+    expect(page.get_by_text("Line 4: a has 27")).to_be_visible(timeout=60_000)

@@ -333,3 +333,16 @@ def test_what_repeats_without_an_end_is_what_torch_makes_far_inside(
     )
     ones = repeated([1], taps, stride, padding, dilation)
     assert [len(taken) for taken in phases(taps, stride, padding, dilation)] == ones
+
+
+def test_a_notebook_gets_the_map_of_counts_and_of_weights() -> None:
+    case = Case.of(np.ones((1, 1, 3, 3)), np.arange(4.0).reshape(1, 1, 2, 2), stride=2)
+    html = overlap(case)._repr_html_()
+    assert html is not None and html.count('class="heat"') == 2
+    assert 'aria-label="MACs per cell, 6 x 6"' in html and html.count("<span") == 2 * 36
+    assert overlap(case.layer)._repr_html_() is None
+    assert overlap(Layer.of(1, 1, 2, stride=2, dims=2), (600, 600))._repr_html_() is None
+    deep = overlap(Layer.of(1, 1, 2, stride=2, dims=3), (2, 3, 40))._repr_html_()
+    assert deep is not None and "The slice in the middle of the depth, 2 of 4." in deep
+    assert "The first 40 positions of each axis are drawn." in deep
+    assert overlap(Layer.of(1, 1, 2, dims=2), (3, 3))._repr_html_().count('class="edge"') == 12
