@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convt_trace.engine.case import Case, trace
 from convt_trace.engine.errors import LayerError
+from convt_trace.engine.extras import EXTRAS, MissingError, require
 from convt_trace.engine.layer import Geometry, Layer
 from convt_trace.engine.trace import Mac, Macs, Trace
 
@@ -38,6 +39,7 @@ __all__ = [
     "LayerError",
     "Mac",
     "Macs",
+    "MissingError",
     "Trace",
     "Verdict",
     "alternatives",
@@ -100,7 +102,13 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    except ModuleNotFoundError as error:
+        # What is known as an extra is told in one sentence.
+        if error.name in EXTRAS:
+            require(error.name)
+        raise
 
 
 def _method(name: str) -> Callable[..., Any]:
@@ -112,12 +120,10 @@ def _method(name: str) -> Callable[..., Any]:
     return method
 
 
-def _repr_html_(shown: Case | Trace) -> str | None:
-    """Return what a notebook shows; None without torch, because its result is in the picture."""
-    try:
-        from convt_trace.player.page import notebook
-    except ImportError:
-        return None
+def _repr_html_(shown: Case | Trace) -> str:
+    """Return what a notebook shows."""
+    from convt_trace.player.page import notebook
+
     return notebook(shown)
 
 

@@ -24,6 +24,7 @@ from convt_trace.elsewhere.errors import RefusedError
 from convt_trace.elsewhere.onnx_file import FileError, Node, random_input, read_onnx
 from convt_trace.engine.case import Case
 from convt_trace.engine.errors import LayerError
+from convt_trace.engine.extras import MissingError
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.orders import ORDERS, units_of
 from convt_trace.engine.text import by, table
@@ -57,16 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 for a text that was not read to its end or a cell that is not there, 1
         where there is nothing to export or to count.
     """
+    commands = {
+        "export": _export, "sizes": _sizes, "overlap": _overlap, "chain": _chain, "explain": _explain,
+    }  # fmt: skip
     chosen = _parser().parse_args(arguments)
-    if chosen.command == "export":
-        return _export(chosen)
-    if chosen.command == "sizes":
-        return _sizes(chosen)
-    if chosen.command == "overlap":
-        return _overlap(chosen)
-    if chosen.command == "chain":
-        return _chain(chosen)
-    return _explain(chosen)
+    try:
+        return commands[chosen.command](chosen)
+    except MissingError as error:
+        print(error, file=sys.stderr)
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -23,8 +23,9 @@ FLOORS = (
 )
 #: The engine from the ground up; only the last two need torch.
 ENGINE = (
-    "errors", "text", "memory", "layer", "orders", "arrays", "blocks", "trace", "convolution", "case",
-    "conv_layer", "conv_trace", "conv", "view", "cost", "sized", "made", "reference", "modules",
+    "errors", "extras", "text", "memory", "layer", "orders", "arrays", "blocks", "trace",
+    "convolution", "case", "conv_layer", "conv_trace", "conv", "view", "cost", "sized", "made",
+    "reference", "modules",
     "gradients", "recording", "flow",
 )  # fmt: skip
 LIBRARIES = {"numpy", "ml_dtypes"}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from convt_trace.engine.extras import require
 from convt_trace.engine.sized import Sized
 from convt_trace.engine.text import by
 from convt_trace.engine.text import table as as_table
@@ -158,6 +159,7 @@ def summary(model: Callable[..., Any], *inputs: Any, **named: Any) -> Summary:
     >>> print(str(summary(torch.nn.ConvTranspose1d(2, 3, 4), torch.ones(1, 2, 5))).splitlines()[2])
     | ConvTranspose1d | 0 | 2 x 5 | 3 x 8 | 120 | 0 | 27 |
     """
+    require("torch")
     from convt_trace.engine.recording import sizes_of
 
     return Summary(sizes_of(model, *inputs, **named))

@@ -16,6 +16,7 @@ from convt_trace.elsewhere.errors import UnreadableError
 from convt_trace.elsewhere.port import from_onnx
 from convt_trace.elsewhere.ported import Ported
 from convt_trace.engine.case import Case
+from convt_trace.engine.extras import require
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.text import by
 
@@ -229,10 +230,8 @@ def read_onnx(data: bytes) -> Model:
 
 
 def _parsed(data: bytes) -> onnx.ModelProto:
-    try:
-        import onnx
-    except ImportError:
-        raise FileError("An .onnx file is read with the package onnx: pip install onnx.") from None
+    require("onnx")
+    import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
     try:

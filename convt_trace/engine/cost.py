@@ -17,6 +17,7 @@ import numpy as np
 
 from convt_trace.engine.case import Case
 from convt_trace.engine.conv import Conv
+from convt_trace.engine.extras import missing
 from convt_trace.engine.layer import Ints, Layer
 from convt_trace.engine.view import CHANNELS, GROUPS, POSITIONS
 
@@ -178,6 +179,8 @@ def torch_refusal(cost: Cost, dtype: np.dtype, crops: bool = True) -> str:
     >>> torch_refusal(cost, np.dtype("float32"))[37:]
     'it takes 16,024,009 output cells before the crop in float32, and the limit is 4,194,304.'
     """
+    if sentence := missing("torch"):
+        return f"torch's result is not here: {sentence}"
     macs = LARGEST_TORCH_MACS[_kind(dtype)]
     names = _NAMES if crops else {**_NAMES, "cells": "output cells"}
     for name, most in {**LARGEST_TORCH, "macs": macs}.items():

@@ -7,15 +7,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
-import torch
 
 from convt_trace.engine.arrays import BFLOAT16, range_in_words, wide
 from convt_trace.engine.case import Case
 from convt_trace.engine.conv import Conv
+from convt_trace.engine.extras import require
+
+try:
+    import torch
+except ImportError:  # with numpy alone `torch_refusal` says so before anything here is asked
+    if TYPE_CHECKING:
+        raise
 
 _SWITCHING = Lock()
 
@@ -47,6 +53,7 @@ def torch_output(case: Case | Conv) -> np.ndarray:
     >>> torch_output(Case.of([[[2.0, 1.0, 1.0, 3.0]]], [[[1.0, 1.0, 5.0]]], padding=2)).tolist()
     [[[12.0, 9.0]]]
     """
+    require("torch")
     x, weight = as_tensor(case.x), as_tensor(case.weight)
     bias = as_tensor(case.bias) if case.bias is not None else None
     dtype = case.x.dtype

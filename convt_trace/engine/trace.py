@@ -26,6 +26,7 @@ from convt_trace.engine.blocks import (
     running,
     scatter_blocks,
 )
+from convt_trace.engine.extras import require
 from convt_trace.engine.layer import Axis, Ints, Pick
 from convt_trace.engine.orders import ORDERS, Index
 
@@ -118,7 +119,7 @@ class Macs(Columns):
 
     def to_frame(self) -> pd.DataFrame:
         """Return the columns as a pandas frame; positions get one column per dimension (i0, i1)."""
-        import pandas as pd
+        pd = require("pandas")
 
         columns = {}
         for field in fields(self):
@@ -308,7 +309,7 @@ class Trace(Sequence[Mac]):
 
     def to_frame(self, start: int = 0, stop: int | None = None) -> pd.DataFrame:
         """Return the MACs ``start:stop`` as a pandas frame, indexed by their numbers."""
-        import pandas as pd
+        pd = require("pandas")
 
         start, stop, _ = slice(start, stop).indices(len(self))
         frame = self[start:stop].to_frame()

@@ -8,6 +8,7 @@ from itertools import count
 from string import ascii_lowercase
 from typing import Any
 
+from convt_trace.engine.extras import require
 from convt_trace.engine.layer import Ints
 from convt_trace.engine.made import Made
 from convt_trace.engine.text import by
@@ -106,6 +107,7 @@ def recorded(model: Callable[..., Any], *inputs: Any, **named: Any) -> Recorded:
     ChainError
         If no layer that changes a size ran.
     """
+    require("torch")
     from convt_trace.engine.flow import flow_of
 
     found = read_off(flow_of(model, *inputs, **named))

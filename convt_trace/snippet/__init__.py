@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from convt_trace.engine.extras import require
 from convt_trace.snippet.errors import SnippetError
 from convt_trace.snippet.limits import LIMITS, Limits
 from convt_trace.snippet.notebook import code_of
@@ -66,6 +67,8 @@ def read_snippet(
     SnippetError
         Whatever is wrong; its ``reading`` holds everything before it. Its type is "NoBox" where
         the text was not run because this computer can lock no process.
+    MissingError
+        Where torch is not installed.
 
     Examples
     --------
@@ -85,6 +88,7 @@ def read_snippet(
     from convt_trace.snippet.clean import lines_of
     from convt_trace.snippet.zygote import NoBox
 
+    require("torch")
     source = code_of(source) or source
     builder = Builder(lines_of(source), limits)
     try:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from convt_trace.engine.case import Case
 from convt_trace.engine.cost import cost_of, torch_refusal
+from convt_trace.engine.extras import MissingError, missing
 from convt_trace.engine.reference import Verdict, compare
 from convt_trace.views.back import back
 from convt_trace.views.beside import beside
@@ -34,12 +35,14 @@ VIEWS: dict[str, tuple[str, Callable[[Case], LinkedView]]] = {
 
 
 def names(case: Case) -> list[str]:
-    """Return the names of the views that a case has: `time` is for one dimension.
+    """Return the names of the views that a case has: `time` is for one dimension, `back` needs scipy.
 
     >>> names(Case.of([[[2, 1, 1, 3]]], [[[1, 1, 5]]]))[-1]
     'time'
     """
-    return [name for name in VIEWS if name != "time" or case.dims == 1]
+    without = {"time"} if case.dims > 1 else set()
+    without |= {"back"} if missing("scipy") else set()
+    return [name for name in VIEWS if name not in without]
 
 
 def view(case: Case, name: str) -> LinkedView:
@@ -76,5 +79,5 @@ def proof(case: Case, seen: LinkedView) -> Verdict | str:
     try:
         refuse_large(case)
         return compare(case, seen.result())
-    except NotComputedError as error:
+    except (NotComputedError, MissingError) as error:
         return str(error)

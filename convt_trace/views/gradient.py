@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
+from convt_trace.engine.extras import require
 from convt_trace.views.tensors import (
     LinkedView,
     NotComputedError,
@@ -100,7 +100,7 @@ def as_gradient(case: Case) -> np.ndarray:
     >>> as_gradient(Case.of([[[2, 1, 1, 3]]], [[[1, 1, 5]]], padding=2)).tolist()
     [[[12.0, 9.0]]]
     """
-    layer = case.layer
+    layer, torch = case.layer, require("torch")
     x, weight = (
         torch.from_numpy(wide(tensor).astype(float)) for tensor in (case.batched, case.weight)
     )

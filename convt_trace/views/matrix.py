@@ -9,6 +9,7 @@ import numpy as np
 
 from convt_trace.engine.arrays import wide
 from convt_trace.engine.case import Case
+from convt_trace.engine.extras import require
 from convt_trace.views.tensors import (
     LinkedView,
     NotComputedError,
@@ -56,6 +57,7 @@ def matrix(case: Case) -> csr_array:
     >>> (matrix(case) @ case.x.ravel()).tolist()
     [12, 9]
     """
+    require("scipy")
     from scipy.sparse import csr_array
 
     geometry, layer = case.geometry, case.layer
