@@ -229,6 +229,24 @@ class Note:
 
 
 @dataclass(frozen=True)
+class WeightsNote:
+    """What became of the file of weights at a line of the text (0: all of it).
+
+    Attributes
+    ----------
+    line : int
+    text : str
+        A sentence that names the file.
+    loaded : bool
+        Whether a module has its tensors from there on.
+    """
+
+    line: int
+    text: str
+    loaded: bool
+
+
+@dataclass(frozen=True)
 class Argument:
     """One argument that running a definition needs.
 
@@ -355,6 +373,8 @@ class Reading:
         Transposed convolutions that were written down and never ran.
     sizes : tuple of Sized
         Every convolution that ran, by its sizes: also those whose numbers are not kept.
+    weights : tuple of WeightsNote
+        What became of the file of weights; empty where there is none.
     """
 
     calls: tuple[Call, ...] = ()
@@ -363,6 +383,7 @@ class Reading:
     notes: tuple[Note, ...] = ()
     definitions: tuple[Definition, ...] = ()
     sizes: tuple[Sized, ...] = ()
+    weights: tuple[WeightsNote, ...] = ()
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -377,7 +398,7 @@ class Reading:
     def to_json(self) -> dict[str, Any]:
         """Return calls and printed text as plain lists and dicts.
 
-        Shown expressions, notes and uncalled definitions are added where there are any.
+        Shown expressions, notes, weights and uncalled definitions are added where there are any.
         """
         result: dict[str, Any] = {
             "calls": [call.to_json() for call in self.calls],
@@ -387,6 +408,10 @@ class Reading:
             result["shown"] = [{"lineno": one.line, "text": one.text} for one in self.shown]
         if self.notes:
             result["notes"] = [{"lineno": one.line, "text": one.text} for one in self.notes]
+        if self.weights:
+            result["weights"] = [
+                {"lineno": one.line, "text": one.text, "loaded": one.loaded} for one in self.weights
+            ]
         if self.definitions:
             result["definitions"] = [_definition_json(one) for one in self.definitions]
         return result

@@ -144,7 +144,7 @@ class Recorder(TorchFunctionMode):
             self.ran |= self._written_for(layer_at(running))
             self.refused.append((error, attempted(running, op, given), lines_now()))
             raise
-        with _out_of_tracing():
+        with out_of_tracing():
             try:
                 self._keep(op, given, output)
             except Exception as error:  # the text's own run goes on as it would
@@ -494,7 +494,7 @@ def _on_the_cpu(
     return args, kwargs
 
 
-class _out_of_tracing:
+class out_of_tracing:
     """While torch.jit.trace listens, what the recorder itself does is not part of the trace."""
 
     def __enter__(self) -> None:
