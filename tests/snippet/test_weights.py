@@ -7,6 +7,8 @@ import io
 import json
 import os
 import pickle
+import re
+import shlex
 import struct
 import sys
 import zipfile
@@ -20,6 +22,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from convt_trace.__main__ import main
 from convt_trace.snippet import LIMITS, Reading, Run, SnippetError, Weights, read_snippet
 from convt_trace.snippet.fits import fits
 from convt_trace.snippet.saved import HOLDERS, Unread, saved_in, state_dict_in
@@ -493,6 +496,47 @@ def test_where_no_text_is_run_a_file_changes_nothing(monkeypatch: pytest.MonkeyP
     with pytest.raises(SnippetError) as raised:
         read(NET + CALL, b"abc")
     assert raised.value.type == "NoBox" and len(raised.value.reading.definitions) == 2
+
+
+# -- on the command line -------------------------------------------------------------------------------
+
+Captured = pytest.CaptureFixture[str]
+
+
+def explain(path: Path, text: str, data: bytes, *more: str) -> int:
+    (path / "net.py").write_text(text)
+    (path / "net.pt").write_bytes(data)
+    return main(["explain", str(path / "net.py"), "--weights", str(path / "net.pt"), *more])
+
+
+def test_the_command_line_takes_them(tmp_path: Path, capsys: Captured) -> None:
+    assert explain(tmp_path, NET + CALL, FILES["torch"], "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["weights"] == [
+        {"lineno": LINE_OF_CALL, "text": "net.pt: 9 tensors are loaded into Net", "loaded": True}
+    ]
+    assert [np.float32(call["output"]).tobytes() for call in found["calls"]] == [
+        one.tobytes() for one in REAL
+    ]
+    assert explain(tmp_path, NET + CALL, FILES["torch"]) == 0
+    first = capsys.readouterr().out.partition("\n")[0]
+    assert first == f"- line {LINE_OF_CALL}: net.pt: 9 tensors are loaded into Net"
+
+
+def test_the_command_that_runs_a_class_takes_them_along(tmp_path: Path, capsys: Captured) -> None:
+    assert explain(tmp_path, NET, FILES["torch"]) == 0
+    (command,) = re.findall(r"^ +python -m convt_trace (.*)$", capsys.readouterr().out, re.M)
+    assert main(shlex.split(command)) == 0
+    assert "- net.pt: 9 tensors are loaded into Net" in capsys.readouterr().out
+
+
+def test_a_file_that_is_none_or_not_there_is_one_sentence(tmp_path: Path, capsys: Captured) -> None:
+    assert explain(tmp_path, NET + CALL, b"abc") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Refused: net.pt is neither a .safetensors file nor one that torch.save")
+    assert main(["explain", str(tmp_path / "net.py"), "--weights", str(tmp_path / "no.pt")]) == 2
+    said = capsys.readouterr().err
+    assert "no.pt" in said and "No such file" in said and said.count("\n") == 1
 
 
 # -- the rule ------------------------------------------------------------------------------------------
