@@ -116,16 +116,17 @@ class Loading:
     # -- where it does not --------------------------------------------------------------------------
 
     def watch(self) -> None:
-        """See every module before it runs, until one has the file's tensors."""
+        """See every module before it runs: the first that the file fits gets its tensors."""
         if self._state and self._device != "meta":
             hook = torch.nn.modules.module.register_module_forward_pre_hook
-            self._hook = hook(lambda module, args: self._before())
+            hook(lambda module, args: self._before())
 
     def _before(self) -> None:
-        if self._loaded or self._read or self._awaits_text:
+        if self._read or self._awaits_text:
             return
+        running = modules_running(sys._getframe(1))
         with out_of_tracing():
-            for depth, module in enumerate(modules_running(sys._getframe(1))):
+            for depth, module in enumerate(running[:1] if self._loaded else running):
                 if not self._tried.get(module):
                     self._tried[module] = True
                     if self._try(module, whole_file=depth > 0):
@@ -138,7 +139,10 @@ class Loading:
             one for one in found
             if one.whole and (not whole_file or len(one.names) == len(self._state))
         ]  # fmt: skip
-        if len(whole) == 1:
+        if whole and self._loaded:
+            text = f"{self.name} is not loaded into this {_kind(module)} too: the first has it"
+            self._tell(text, loaded=False)
+        elif len(whole) == 1:
             self._load(module, whole[0])
         elif len(whole) > 1:
             under = listed(one.prefix for one in whole)
@@ -155,8 +159,9 @@ class Loading:
         # The base's own: a subclass may do as it likes in its `load_state_dict`.
         _load_state_dict(module, {name: own[name] for name in fit.names}, strict=False)
         self._loaded = True
-        self._state = {}
-        self._hook.remove()
+        self._state = {name: one.to("meta") for name, one in self._state.items()}  # shapes alone
+        for one in module.modules():
+            self._tried[one] = True
         under = f", from the names under {word(fit.prefix)[:-1]}" if fit.prefix else ""
         self._tell(f"{self._into(module, len(fit.names))}{under}", loaded=True)
 

@@ -175,6 +175,17 @@ def test_a_module_is_loaded_once_and_trained_from_there() -> None:
     assert read(NET + text, FILES["torch"]).printed == "tensor(True) 0.0\n"
 
 
+def test_a_second_model_of_the_kind_is_told_to_have_numbers_of_its_own() -> None:
+    text = f"{CALL}y = net(x)\nnet.up(x)\nother = Net().eval()\nother(x)\nother(x)\n"
+    reading = read(NET + text, FILES["torch"])
+    assert told(reading) == [
+        (LINE_OF_CALL, "model.pt: 9 tensors are loaded into Net", True),
+        (LINE_OF_CALL + 4, "model.pt is not loaded into this Net too: the first has it", False),
+    ]
+    outs = [call.output.tobytes() for call in reading.calls]
+    assert outs[2:4] == outs[:2] and outs[5] != outs[0] and outs[5:7] == outs[7:]
+
+
 def test_a_layer_made_for_a_size_is_not_mistaken_for_the_model() -> None:
     """A forward inside of a constructor runs in a model that is half made."""
     text = NET.replace(
