@@ -185,6 +185,8 @@ class Loading:
             )
         elif self._empty:
             self._tell(f"{self.name} holds no state dict: no names with tensors", False, 0)
+        elif self._awaits_text:
+            self._tell(f"{self.name} is not loaded: the text was to read it, and did not", False, 0)
         elif self._closest is not None:
             _, line, text = self._closest
             self._tell(text, False, line)

@@ -270,6 +270,8 @@ def test_a_file_of_something_else_tells_what_it_has() -> None:
         (NET + CALL, pt([1, "a"]), "model.pt holds no state dict: no names with tensors"),
         (f"{IMPORTS}print(torch.load('a.pt')['up.bias'].shape)\n{NET}{CALL}", FILES["torch"],
          "model.pt is read by the text; no load_state_dict takes its tensors"),
+        (f"import io\n{NET}{CALL}torch.load(io.BytesIO())\n", FILES["torch"],
+         "model.pt is not loaded: the text was to read it, and did not"),
     ],
 )  # fmt: skip
 def test_at_the_end_it_is_told_that_nothing_was_loaded(text: str, data: bytes, what: str) -> None:
@@ -440,6 +442,7 @@ def script() -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_or_broken_file_gets_one_sentence(name: str) -> None:
     make, what, do = HOSTILE[name]
@@ -474,12 +477,12 @@ def test_a_file_over_the_limit_is_looked_at_by_nobody() -> None:
 
 
 def test_the_largest_file_is_read_and_leaves_room_to_run() -> None:
-    side = 2047  # a little under 64 MB, loaded into a layer and kept as its weight
+    side = 2360  # a little under 64 MB, loaded into a layer and kept as its weight
     text = f"{IMPORTS}up = nn.ConvTranspose1d({side}, {side}, 3, bias=False)\nprint(up(torch.ones(1, {side}, 1))[0, 0].tolist())\n"
     weight = torch.zeros(side, side, 3)
     weight[0, 0] = torch.tensor([1.0, 2.0, 3.0])
     data = safetensors.torch.save({"weight": weight})
-    assert len(data) > 0.7 * LIMITS.weights_bytes
+    assert len(data) > 0.99 * LIMITS.weights_bytes
     for file in (data, pt({"weight": weight})):
         reading = read(text, file)
         assert reading.printed == "[1.0, 2.0, 3.0]\n" and reading.weights[0].loaded
