@@ -44,7 +44,17 @@ from convt_trace.planning.stage import ChainError
 from convt_trace.planning.typed import NotReadError, layer_of
 from convt_trace.player.page import ExportError, to_html
 from convt_trace.player.scene import build, read_message
-from convt_trace.snippet import Call, Reading, Run, SnippetError, read_snippet
+from convt_trace.snippet import (
+    LIMITS,
+    Call,
+    Note,
+    Reading,
+    Run,
+    SnippetError,
+    Weights,
+    WeightsNote,
+    read_snippet,
+)
 from convt_trace.snippet.clean import lines_of
 from convt_trace.snippet.notebook import code_of
 
@@ -91,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
         help="the shape of its input; once per input",
     )  # fmt: skip
     explain.add_argument("--init", metavar="ARGUMENTS", help="its constructor's arguments: 64, 32")
+    explain.add_argument(
+        "--weights", metavar="FILE",
+        help="trained weights: a .safetensors file, or a state dict that torch.save wrote",
+    )  # fmt: skip
     explain.add_argument("--json", action="store_true", help="print the calls as JSON")
     explain.add_argument(
         "--summary", action="store_true", help="only a table: every convolution's sizes and MACs"
@@ -287,12 +301,17 @@ def _explain(asked: argparse.Namespace) -> int:
         except (OSError, UnicodeDecodeError) as unread:
             print(f"{file}: {unread}", file=sys.stderr)
             return 2
+    try:
+        weights = _weights(asked.weights) if asked.weights is not None else None
+    except OSError as unread:
+        print(f"{asked.weights}: {unread}", file=sys.stderr)
+        return 2
     source = "\n".join(texts)
     if len(texts) > 1:
         print(_where(asked.files, texts), file=sys.stderr)
     error: SnippetError | None = None
     try:
-        reading = read_snippet(source, _run(asked), unboxed=asked.run_unboxed)
+        reading = read_snippet(source, _run(asked), weights=weights, unboxed=asked.run_unboxed)
     except SnippetError as raised:
         error, reading = raised, raised.reading
     missing = "" if cell is None else _not_there(reading, cell)
@@ -303,7 +322,7 @@ def _explain(asked: argparse.Namespace) -> int:
     elif text := answer(reading, source, cell):
         print(text)
     if not asked.json and asked.run is None:
-        for line in _commands(reading, asked.files):
+        for line in _commands(reading, asked.files, asked.weights):
             print(line)
     if missing:
         print(missing, file=sys.stderr)
@@ -355,6 +374,12 @@ def _text_of(file: str) -> str:
     return code_of(text) or text
 
 
+def _weights(file: str) -> Weights:
+    """Return a file of weights; of one that is too large, enough to be told so."""
+    with open(file, "rb") as opened:
+        return Weights(file, opened.read(LIMITS.weights_bytes + 1))
+
+
 def _where(files: Sequence[str], texts: Sequence[str]) -> str:
     """Say which lines are which file's, where several are read as one text."""
     start, parts = 1, []
@@ -364,7 +389,7 @@ def _where(files: Sequence[str], texts: Sequence[str]) -> str:
     return "; ".join(parts)
 
 
-def _commands(reading: Reading, files: Sequence[str]) -> list[str]:
+def _commands(reading: Reading, files: Sequence[str], weights: str | None = None) -> list[str]:
     """Return the commands that run what the text defines and never calls, each on a line."""
     trials = {one.trial.target: one.trial for one in reading.definitions if one.trial}
     lines = []
@@ -373,6 +398,7 @@ def _commands(reading: Reading, files: Sequence[str]) -> list[str]:
         for shape in trial.input_shapes:
             words += ["--shape", ",".join(map(str, shape))]
         words += ["--init", trial.init_args] if trial.init_args else []
+        words += ["--weights", weights] if weights else []
         lines.append(f"    python -m convt_trace {shlex.join(words)}")
     return ["", "To run it, with shapes and arguments of your own:", "", *lines] if lines else []
 
@@ -408,7 +434,7 @@ def answer(reading: Reading, source: str = "", cell: Ints | None = None) -> str:
     **`y[0,0,1] = 2`**: batch item 0, output channel 0, position 1.
     ...
     """
-    parts: list[str] = []
+    parts = [_listed(reading.weights)] if reading.weights else []
     told: set[tuple[object, ...]] = set()
     for call in reading.calls:
         kind = (call.op, call.x.shape, call.weight.shape, *call.parameters.values())
@@ -425,12 +451,15 @@ def answer(reading: Reading, source: str = "", cell: Ints | None = None) -> str:
         parts.append(f"{str(one)[0].upper()}{str(one)[1:]}.{makes}")
         if warning := layer_warning(one.op, one.arguments):
             parts.append(f"**Line {one.line}.** {warning}")
-    notes = [
-        f"- line {one.line}: {one.text}" if one.line else f"- {one.text}" for one in reading.notes
-    ]
     if reading.sizes and asks_for_counts(source):
         parts.append(f"{totals(reading.sizes)} {counters(reading.sizes)}")
-    return "\n\n".join([*parts, *(["\n".join(notes)] if notes else [])])
+    return "\n\n".join([*parts, *([_listed(reading.notes)] if reading.notes else [])])
+
+
+def _listed(notes: Sequence[Note | WeightsNote]) -> str:
+    return "\n".join(
+        f"- line {one.line}: {one.text}" if one.line else f"- {one.text}" for one in notes
+    )
 
 
 # -- one call -----------------------------------------------------------------------------------

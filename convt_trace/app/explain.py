@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from convt_trace.answers.advice import layer_warning, warnings_of
 from convt_trace.answers.refused import explained
@@ -23,7 +24,16 @@ from convt_trace.app.read_off import chain_query
 from convt_trace.app.readings import Asked, Result, readings, trouble
 from convt_trace.engine.sized import Sized
 from convt_trace.planning.skips import mended
-from convt_trace.snippet import LIMITS, Attempt, Call, Run, SnippetError
+from convt_trace.snippet import (
+    LIMITS,
+    Attempt,
+    Call,
+    Note,
+    Run,
+    SnippetError,
+    Weights,
+    WeightsNote,
+)
 from convt_trace.snippet.notebook import code_of
 
 #: More calls than this are chosen from a list; as tabs they could not be told apart.
@@ -48,6 +58,8 @@ class State:
         The text that the page last put into the editor.
     visitor : str
         Who asks: visitors take turns.
+    file : UploadedFile or None
+        The file of weights beside the text: what Streamlit holds, not a copy.
     """
 
     source: str | None = None
@@ -55,11 +67,30 @@ class State:
     unboxed: bool = False
     load: Load | None = None
     visitor: str = field(default_factory=lambda: uuid4().hex)
+    file: UploadedFile | None = None
+    _digest: tuple[str, str] = ("", "")
 
     @property
     def asked(self) -> Asked:
         """What is read for this page."""
-        return Asked(self.source or "", self.run, self.unboxed)
+        return Asked(self.source or "", self.run, self.unboxed, self._weights_key())
+
+    def _weights_key(self) -> str:
+        """Return the file's name and digest, worked out once for each upload."""
+        if self.file is None:
+            return ""
+        if self._digest[0] != self.file.file_id:
+            # `getbuffer` would make a copy that stays; the value is Streamlit's own.
+            digest = hashlib.blake2b(self.file.getvalue(), digest_size=16).hexdigest()
+            self._digest = self.file.file_id, f"{self.file.name} {digest}"
+        return self._digest[1]
+
+    def read(self, asked: Asked | None = None) -> Result:
+        """Return what became of the text with the file beside it."""
+        return readings.read(asked or self.asked, self.visitor, self._weights)
+
+    def _weights(self) -> Weights | None:
+        return None if self.file is None else Weights(self.file.name, self.file.getvalue())
 
     def explain(self, source: str) -> None:
         """Explain a text; what was asked about the text before is forgotten."""
@@ -85,18 +116,21 @@ def page() -> None:
     with shell.apart():
         _gallery(state)
     left, right = st.columns([3, 2], gap="medium")
+    with left:
+        place = shell.apart()
+        _weights(state)
     with right:
         found = shell.apart()
         _limits()
     if state.source is not None and not readings.has(state.asked):
         # The editor is on screen while the text is read; the next run draws it with its marks.
-        with left:
+        with place:
             _editor(state, None)
         with found, st.spinner("Reading the snippet …"):
-            readings.read(state.asked, state.visitor)
+            state.read()
         st.rerun()
-    result = None if state.source is None else readings.read(state.asked, state.visitor)
-    with left:
+    result = None if state.source is None else state.read()
+    with place:
         _editor(state, result)
     if result is not None:
         with found:
@@ -167,6 +201,26 @@ def _marks(state: State, result: Result) -> list[Mark]:
     return marks
 
 
+def _weights(state: State) -> None:
+    """Offer to lay a file of weights beside the text; the cross beside its name takes it away."""
+    icon = ":material/database_upload:"
+    with st.popover("Your trained weights", icon=icon, type="tertiary"):
+        state.file = st.file_uploader(
+            "A state dict of the model in the text",
+            ["safetensors", "pt", "pth", "bin", "ckpt"],
+            key="weights",
+            max_upload_size=LIMITS.weights_bytes >> 20,
+            help="What `safetensors.torch.save_file` or `torch.save(model.state_dict(), …)` wrote. "
+            "It is opened in the process that runs the text, and nothing of it is run.",
+        )
+        st.caption(
+            "Where the text calls `torch.load` or the like, it gets this file. Where it does not, the "
+            "first model that is called has its tensors, if all names and shapes fit."
+        )
+    if state.file is not None:
+        st.caption(f":material/attach_file: {plain(state.file.name)} is beside the text")
+
+
 def _limits() -> None:
     with st.popover("What is read", icon=":material/rule:", type="tertiary"):
         st.markdown(
@@ -197,6 +251,7 @@ def _found(state: State, result: Result) -> None:
             _agree(state)
         if result.out_of_time:
             st.caption("The server may be busy: Explain tries again.")
+    _weights_notes(reading.weights)
     written = [(one.line, layer_warning(one.op, one.arguments)) for one in reading.definitions]
     told = [(line, warning) for line, warning in written if warning]
     for line, warning in [*warnings_of(state.source or ""), *told]:
@@ -207,13 +262,28 @@ def _found(state: State, result: Result) -> None:
     for shown in reading.shown:
         st.caption(f"Line {shown.line} shows")
         st.code(shown.text, language=None, height=_height(shown.text))
-    notes = [f"line {one.line}: {one.text}" if one.line else one.text for one in reading.notes]
+    notes = _sentences(reading.notes)
     if notes:
         more = [f"{len(notes) - _NOTES_SHOWN:,} more"] if len(notes) > _NOTES_SHOWN else []
         st.caption("\n".join(f"- {plain(note)}" for note in [*notes[:_NOTES_SHOWN], *more]))
     if state.source is not None:
-        first = readings.read(replace(state.asked, run=None), state.visitor)
+        first = state.read(replace(state.asked, run=None))
         uncalled.show(first.reading.definitions, state.run, _runner(state))
+
+
+def _weights_notes(notes: Sequence[WeightsNote]) -> None:
+    """Say whether the numbers that are shown are those of the file: loudly where they are not."""
+    if not notes:
+        return
+    text = "  \n".join(map(plain, _sentences(notes)))
+    if any(one.loaded for one in notes):
+        st.info(text, icon=":material/database:")
+    else:
+        st.warning(text, icon=":material/database_off:")
+
+
+def _sentences(notes: Sequence[Note | WeightsNote]) -> list[str]:
+    return [f"line {one.line}: {one.text}" if one.line else one.text for one in notes]
 
 
 def _sizes(source: str, sizes: Sequence[Sized]) -> None:
@@ -300,8 +370,8 @@ def _height(text: str) -> int | Literal["content"]:
 
 
 def _tag(state: State) -> str:
-    """Return a short name for the text and its run: another text has widgets of its own."""
-    return hashlib.blake2b(repr((state.source, state.run)).encode(), digest_size=5).hexdigest()
+    """Return a short name for what is read: another text, run or file has widgets of its own."""
+    return hashlib.blake2b(repr(state.asked).encode(), digest_size=5).hexdigest()
 
 
 def _labels(calls: Sequence[Call]) -> list[str]:

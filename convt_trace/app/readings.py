@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
 
 from convt_trace.engine.memory import Cache
 from convt_trace.planning.recorded import Recorded, read_off
-from convt_trace.snippet import Reading, Run, SnippetError, read_snippet
+from convt_trace.snippet import Reading, Run, SnippetError, Weights, read_snippet
 from convt_trace.snippet.service import why_no_box
 
 #: Bytes of tensors that are cached, in all; a DCGAN at full size has 15 MB.
 _CACHED_BYTES = 64 * 2**20
+
+Giver = Callable[[], Weights | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +66,15 @@ class Asked:
         Which of its layers to run.
     unboxed : bool
         Whether the person at this computer has agreed to run it with no lock.
+    weights : str
+        Name and digest of the file of weights beside it; empty where there is none. The bytes are
+        where they were uploaded to: kept here, they would outlast the visit.
     """
 
     source: str
     run: Run | None = None
     unboxed: bool = False
+    weights: str = ""
 
 
 class Readings:
@@ -82,9 +89,17 @@ class Readings:
     def __init__(self, limit: int = _CACHED_BYTES):
         self._cached: Cache[Asked, Result] = Cache(limit, lambda one: one.bytes)
 
-    def read(self, asked: Asked, visitor: str = "") -> Result:
-        """Return the cached result of a text, or have it read when it is this visitor's turn."""
-        return self._cached.get(asked, lambda: _read(asked, visitor))
+    def read(self, asked: Asked, visitor: str = "", weights: Giver = lambda: None) -> Result:
+        """Return the cached result of a text, or have it read when it is this visitor's turn.
+
+        Parameters
+        ----------
+        asked : Asked
+        visitor : str
+        weights : callable
+            Gives the file that ``asked`` names; called only where the text is read.
+        """
+        return self._cached.get(asked, lambda: _read(asked, visitor, weights()))
 
     def has(self, asked: Asked) -> bool:
         """Whether a result is cached, so that no spinner is needed."""
@@ -95,9 +110,11 @@ class Readings:
         self._cached.forget(lambda key, result: key.source == source and result.out_of_time)
 
 
-def _read(asked: Asked, visitor: str) -> Result:
+def _read(asked: Asked, visitor: str, weights: Weights | None) -> Result:
     try:
-        reading = read_snippet(asked.source, asked.run, visitor=visitor, unboxed=asked.unboxed)
+        reading = read_snippet(
+            asked.source, asked.run, weights=weights, visitor=visitor, unboxed=asked.unboxed
+        )
         return Result(reading)
     except SnippetError as error:
         return Result(error.reading, error)

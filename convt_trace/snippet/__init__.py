@@ -18,7 +18,9 @@ from convt_trace.snippet.reading import (
     Reading,
     Run,
     Shown,
+    WeightsNote,
 )
+from convt_trace.snippet.weights import Weights
 
 __all__ = [
     "LIMITS",
@@ -32,6 +34,8 @@ __all__ = [
     "Run",
     "Shown",
     "SnippetError",
+    "Weights",
+    "WeightsNote",
     "read_snippet",
 ]
 
@@ -40,6 +44,7 @@ def read_snippet(
     source: str,
     run: Run | None = None,
     *,
+    weights: Weights | None = None,
     limits: Limits = LIMITS,
     visitor: str = "",
     unboxed: bool = False,
@@ -55,6 +60,9 @@ def read_snippet(
         The text as it was pasted. Of a notebook file its code cells are read.
     run : Run, optional
         Which of its uncalled classes or layers to run, and on what.
+    weights : Weights, optional
+        A file of trained weights beside the text: what `torch.load` and its like give in it, and
+        what the first module takes that it fits. ``reading.weights`` tells what became of it.
     limits : Limits
     visitor : str
         Who asks: two texts are read at a time, and visitors take turns.
@@ -90,9 +98,14 @@ def read_snippet(
 
     require("torch")
     source = code_of(source) or source
-    builder = Builder(lines_of(source), limits)
+    if weights is not None and len(weights.data) > limits.weights_bytes:
+        what = (
+            f"{weights.name} has more than {limits.weights_bytes >> 20} MB, the most that is read"
+        )
+        raise SnippetError("Refused", what, hint="Save the state dict of the layers you ask about.")
+    builder = Builder(lines_of(source), limits, weights.name if weights is not None else "")
     try:
-        service.read(source, run, limits, builder, visitor, unboxed)
+        service.read(source, run, limits, builder, visitor, unboxed, weights)
     except NoBox as reason:
         builder.not_run(str(reason))
     reading = builder.reading()

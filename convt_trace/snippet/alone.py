@@ -7,7 +7,6 @@ down: Python's own parser can be made to end the process that it runs in.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import subprocess
 import sys
@@ -19,7 +18,8 @@ from typing import Any
 
 from convt_trace.snippet import box
 from convt_trace.snippet.limits import Limits
-from convt_trace.snippet.wire import Sender, Take
+from convt_trace.snippet.weights import Weights
+from convt_trace.snippet.wire import Sender, Take, asked_in, question
 from convt_trace.snippet.written import written_in
 
 #: To start Python and import torch.
@@ -27,7 +27,9 @@ _START_SECONDS = 60.0
 
 
 @contextlib.contextmanager
-def ask(request: dict[str, Any], limits: Limits, run: bool) -> Iterator[Take]:
+def ask(
+    request: dict[str, Any], limits: Limits, run: bool, weights: Weights | None = None
+) -> Iterator[Take]:
     """Have a new process read a text; yield what takes the bytes of its answer.
 
     Parameters
@@ -37,6 +39,7 @@ def ask(request: dict[str, Any], limits: Limits, run: bool) -> Iterator[Take]:
     limits : Limits
     run : bool
         Whether the text is run, as ``python`` would; else it is only parsed.
+    weights : Weights, optional
     """
     paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
     process = subprocess.Popen(
@@ -51,7 +54,8 @@ def ask(request: dict[str, Any], limits: Limits, run: bool) -> Iterator[Take]:
     try:
         assert process.stdin is not None and process.stdout is not None
         asked = {"request": request, "limits": asdict(limits), "run": run}
-        process.stdin.write(json.dumps(asked).encode())
+        for part in question(asked, weights):
+            process.stdin.write(part)
         process.stdin.close()
         answer = process.stdout
 
@@ -70,7 +74,7 @@ def ask(request: dict[str, Any], limits: Limits, run: bool) -> Iterator[Take]:
 
 def main() -> None:
     """Read the request on standard input, and answer on standard output."""
-    asked = json.loads(sys.stdin.buffer.read())
+    asked, weights = asked_in(lambda length: bytearray(sys.stdin.buffer.read(length)))
     limits = Limits(**asked["limits"])
     # What the text itself prints in C, or a process that it starts, goes nowhere.
     answer, nowhere = os.dup(1), os.open(os.devnull, os.O_RDWR)
@@ -81,7 +85,7 @@ def main() -> None:
         from convt_trace.snippet.running import Request, read, warm
 
         warm()
-        read(Request(**asked["request"]), limits, send, box.bound(limits))
+        read(Request(**asked["request"]), limits, send, box.bound(limits), weights)
         os._exit(0)
     box.bound(limits)
     if (found := written_in(asked["request"]["source"], limits, send)) is not None:

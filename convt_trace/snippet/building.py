@@ -26,6 +26,7 @@ from convt_trace.snippet.reading import (
     Reading,
     Run,
     Shown,
+    WeightsNote,
 )
 from convt_trace.snippet.wire import Garbled, Message
 
@@ -45,10 +46,13 @@ class Builder:
     lines : list of str
         The text's.
     limits : Limits
+    file : str
+        The name of the file of weights beside the text.
     """
 
-    def __init__(self, lines: list[str], limits: Limits):
-        self._lines, self._limits = lines, limits
+    def __init__(self, lines: list[str], limits: Limits, file: str = ""):
+        self._lines, self._limits, self._file = lines, limits, file
+        self._weights: dict[WeightsNote, None] = {}
         self._arrays: list[np.ndarray] = []
         self._calls: list[dict[str, Any]] = []
         self._outputs: list[int] = []
@@ -70,6 +74,7 @@ class Builder:
             "array": self._array, "call": self._call, "print": self._print, "show": self._show,
             "note": self._note, "written": self._definitions, "left": self._leave,
             "random": self._random, "size": self._size, "made": self._follow, "error": self._error,
+            "weights": self._weigh,
         }  # fmt: skip
 
     def add(self, message: Message) -> None:
@@ -171,6 +176,13 @@ class Builder:
         if len(self._notes) < _MOST_NOTES:
             self._notes[note] = None
 
+    def _weigh(self, content: Any) -> None:
+        _need(isinstance(content, list) and len(content) == 3)
+        line, text, loaded = content
+        note = WeightsNote(_ints([line])[0], _text(text), loaded is True)
+        if len(self._weights) < _MOST_NOTES:
+            self._weights[note] = None
+
     def _definitions(self, content: Any) -> None:
         _need(isinstance(content, list) and len(content) <= _MOST_WRITTEN)
         self._written = tuple(map(_definition, content))
@@ -263,7 +275,17 @@ class Builder:
             definitions=tuple(self._written[at] for at in left),
             sizes=tuple(self.sizes),
             made=tuple(self.made),
+            weights=self._what_became_of_the_file(),
         )
+
+    def _what_became_of_the_file(self) -> tuple[WeightsNote, ...]:
+        """Return the notes about the file of weights; also where the text ended without a word."""
+        if not self._file or (self.error is not None and self.error[1].startswith(self._file)):
+            return ()  # the error itself is about the file
+        if self._weights:
+            return tuple(self._weights)
+        text = f"{self._file}: nothing was loaded from it"
+        return (WeightsNote(0, text, loaded=False),)
 
     def _made(self, fields: dict[str, Any], random: bool) -> Call:
         line = fields["line"]

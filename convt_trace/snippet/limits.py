@@ -19,6 +19,8 @@ class Limits:
         Convolutions that are kept; more run, and a note says so.
     recorded_elements : int
         Elements in the tensors of the convolutions that are kept.
+    weights_bytes : int
+        Of a file of weights beside the text, checked before anything looks into it.
     seconds : float
         Computing, of one core: what other texts do meanwhile does not count.
     wall_seconds : float
@@ -36,6 +38,7 @@ class Limits:
     text_chars: int = 100_000
     calls: int = 256
     recorded_elements: int = 2**25
+    weights_bytes: int = 64 * 2**20
     seconds: float = 3.0
     wall_seconds: float = 12.0
     bytes: int = 640 * 2**20

@@ -230,6 +230,24 @@ class Note:
 
 
 @dataclass(frozen=True)
+class WeightsNote:
+    """What became of the file of weights at a line of the text (0: all of it).
+
+    Attributes
+    ----------
+    line : int
+    text : str
+        A sentence that names the file.
+    loaded : bool
+        Whether a module has its tensors from there on.
+    """
+
+    line: int
+    text: str
+    loaded: bool
+
+
+@dataclass(frozen=True)
 class Argument:
     """One argument that running a definition needs.
 
@@ -358,6 +376,8 @@ class Reading:
         Every convolution that ran, by its sizes: also those whose numbers are not kept.
     made : tuple of Made
         How the sizes of its tensors follow from each other.
+    weights : tuple of WeightsNote
+        What became of the file of weights; empty where there is none.
     """
 
     calls: tuple[Call, ...] = ()
@@ -367,6 +387,7 @@ class Reading:
     definitions: tuple[Definition, ...] = ()
     sizes: tuple[Sized, ...] = ()
     made: tuple[Made, ...] = ()
+    weights: tuple[WeightsNote, ...] = ()
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -381,7 +402,7 @@ class Reading:
     def to_json(self) -> dict[str, Any]:
         """Return calls and printed text as plain lists and dicts.
 
-        Shown expressions, notes and uncalled definitions are added where there are any.
+        Shown expressions, notes, weights and uncalled definitions are added where there are any.
         """
         result: dict[str, Any] = {
             "calls": [call.to_json() for call in self.calls],
@@ -391,6 +412,10 @@ class Reading:
             result["shown"] = [{"lineno": one.line, "text": one.text} for one in self.shown]
         if self.notes:
             result["notes"] = [{"lineno": one.line, "text": one.text} for one in self.notes]
+        if self.weights:
+            result["weights"] = [
+                {"lineno": one.line, "text": one.text, "loaded": one.loaded} for one in self.weights
+            ]
         if self.definitions:
             result["definitions"] = [_definition_json(one) for one in self.definitions]
         return result

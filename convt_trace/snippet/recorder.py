@@ -150,7 +150,7 @@ class Recorder(TorchFunctionMode):
             self._follow(func, args, kwargs)
             raise
         self._follow(func, args, kwargs, output)
-        with _out_of_tracing():
+        with out_of_tracing():
             try:
                 self._keep(op, given, output)
             except Exception as error:  # the text's own run goes on as it would
@@ -178,7 +178,7 @@ class Recorder(TorchFunctionMode):
         """
         if self._flow is None:
             return False
-        with _out_of_tracing():
+        with out_of_tracing():
             try:
                 if not result:
                     return self._flow.failed(func, args, kwargs)
@@ -528,7 +528,7 @@ def _on_the_cpu(
     return args, kwargs
 
 
-class _out_of_tracing:
+class out_of_tracing:
     """While torch.jit.trace listens, what the recorder itself does is not part of the trace."""
 
     def __enter__(self) -> None:

@@ -23,11 +23,14 @@ import torch
 from convt_trace.snippet.attempts import FUNCTIONS, arguments, attempted
 from convt_trace.snippet.box import Clock
 from convt_trace.snippet.limits import Limits
+from convt_trace.snippet.loading import Loading
 from convt_trace.snippet.places import FILE, lines_of
 from convt_trace.snippet.reading import Definition
 from convt_trace.snippet.recorder import Recorder
+from convt_trace.snippet.saved import Unread, saved_in
 from convt_trace.snippet.standin import StandIn
 from convt_trace.snippet.surroundings import Draws, arrange, bare_names, main_module
+from convt_trace.snippet.weights import Weights
 from convt_trace.snippet.wire import Send
 from convt_trace.snippet.written import (
     guarded_imports,
@@ -67,7 +70,9 @@ class Request:
     mends: bool = False
 
 
-def read(request: Request, limits: Limits, send: Send, clock: Clock) -> None:
+def read(
+    request: Request, limits: Limits, send: Send, clock: Clock, weights: Weights | None = None
+) -> None:
     """Read a text and send what it holds; never raises."""
     np.seterr(all="warn")
     found = written_in(request.source, limits, send)
@@ -79,7 +84,15 @@ def read(request: Request, limits: Limits, send: Send, clock: Clock) -> None:
     clock.over = recorder.out_of_time
     recorder.reads_gradients = reads_gradients(tree)
     recorder.mends = request.mends
-    Running(request, limits, recorder, tree, [one for _, one in written]).run(source)
+    loading = None
+    if weights is not None:
+        try:
+            loading = Loading(weights, send, tree, "meta" if request.meta else "cpu")
+        except Unread as error:  # its numbers without the file would be others
+            send("left", list(range(len(written))))
+            send_error(send, "Refused", str(error), [], error.hint)
+            return
+    Running(request, limits, recorder, tree, [one for _, one in written], loading).run(source)
 
 
 class Running:
@@ -92,6 +105,8 @@ class Running:
     recorder : Recorder
     tree : ast.Module
     written : list of Definition
+    loading : Loading, optional
+        The file of weights beside the text.
     """
 
     def __init__(
@@ -101,9 +116,10 @@ class Running:
         recorder: Recorder,
         tree: ast.Module,
         written: list[Definition],
+        loading: Loading | None = None,
     ):
         self._request, self._limits, self._recorder = request, limits, recorder
-        self._tree, self._written = tree, written
+        self._tree, self._written, self._loading = tree, written, loading
         self._send = recorder.send
         self._main = main_module()
         self._names: dict[str, Any] = self._main.__dict__
@@ -115,7 +131,7 @@ class Running:
         draws = Draws(self._request.seed)
         self._recorder.watch_layers()
         unmade = [*unmade_names(self._tree)]
-        arrange(self._recorder, self._names, guarded_imports(self._tree), unmade)
+        arrange(self._recorder, self._names, guarded_imports(self._tree), unmade, self._loading)
         self._name_what_is_bare()
         if self._request.meta:
             torch.set_default_device("meta")
@@ -132,6 +148,8 @@ class Running:
             except BaseException as error:
                 failed = error
         self._recorder.flush()
+        if self._loading is not None:
+            self._loading.end()
         self._send("random", draws.look())
         self._end(failed, ran)
 
@@ -433,6 +451,7 @@ torch.nn.utils.prune torch.nn.utils.rnn torch.onnx torch.optim.lr_scheduler torc
 torch.overrides torch.profiler torch.sparse torch.special torch.testing torch.utils.benchmark
 torch.utils.checkpoint torch.utils.data.dataset torch.utils.flop_counter torch.utils.hooks
 torch.utils.mobile_optimizer torch.utils.model_zoo
+safetensors.torch
 """
 
 
@@ -451,3 +470,7 @@ def warm() -> None:
     torch.optim.SGD([x]).step()
     repr(y), f"{y.sum().item():.2f}", repr(np.ones(2)), torch.jit.trace(layers[1], x)
     torch.func.vmap(torch.sin)(torch.ones(2))
+    for zipped in (True, False):
+        file = io.BytesIO()
+        torch.save({"x": x.detach()}, file, _use_new_zipfile_serialization=zipped)
+        saved_in(Weights("x.pt", file.getvalue()))

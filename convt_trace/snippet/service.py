@@ -15,6 +15,7 @@ from convt_trace.snippet import alone
 from convt_trace.snippet.building import Builder
 from convt_trace.snippet.limits import Limits
 from convt_trace.snippet.reading import Run
+from convt_trace.snippet.weights import Weights
 from convt_trace.snippet.wire import Garbled, Take, messages
 from convt_trace.snippet.zygote import NoBox, Zygote
 
@@ -86,7 +87,13 @@ def why_no_box() -> str:
 
 
 def read(
-    source: str, run: Run | None, limits: Limits, builder: Builder, visitor: str, unboxed: bool
+    source: str,
+    run: Run | None,
+    limits: Limits,
+    builder: Builder,
+    visitor: str,
+    unboxed: bool,
+    weights: Weights | None = None,
 ) -> None:
     """Read a text in a process of its own, and add what it sends to ``builder``.
 
@@ -101,10 +108,11 @@ def read(
         request |= {"target": run.target, "input_shapes": shapes, "init_args": run.init_args}
     with _turns.turn(visitor):
         try:
-            ask = partial(alone.ask, run=True) if unboxed else _zygote().ask
+            to = partial(alone.ask, run=True) if unboxed else _zygote().ask
         except NoBox:
             _attempt(request, limits, builder, partial(alone.ask, run=False))
             raise
+        ask = partial(to, weights=weights)
         _attempt(request, limits, builder, ask)
         if builder.out_of_memory:
             _find_sizes(request, limits, builder, ask)

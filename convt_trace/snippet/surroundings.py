@@ -25,7 +25,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import grad as gradients
+from torch.nn.modules.module import _IncompatibleKeys
 
+from convt_trace.snippet.loading import Loading
 from convt_trace.snippet.places import FILE
 from convt_trace.snippet.recorder import Recorder
 from convt_trace.snippet.standin import Missing, StandIn
@@ -286,15 +288,36 @@ _NOTHING: tuple[tuple[Any, tuple[str, ...]], ...] = (
 )
 
 
-def arrange(recorder: Recorder, own: dict[str, Any], guarded: set[int], unmade: list[str]) -> None:
-    """Put stand-ins where a text asks for what isn't here. Only in a process of its own."""
+def arrange(
+    recorder: Recorder,
+    own: dict[str, Any],
+    guarded: set[int],
+    unmade: list[str],
+    loading: Loading | None = None,
+) -> None:
+    """Put stand-ins where a text asks for what isn't here. Only in a process of its own.
+
+    Parameters
+    ----------
+    recorder : Recorder
+    own : dict
+        The text's names.
+    guarded : set of int
+    unmade : list of str
+        As `Importing` takes them.
+    loading : Loading, optional
+        The file of weights that is here.
+    """
     for holders, made in ((_FILES, _stands_in), (_NOTHING, _does_nothing)):
         for holder, names in holders:
             short = holder.__name__.replace("numpy", "np")
             for name in names:
                 setattr(holder, name, made(recorder, f"{short}.{name}"))
+    _arrange_safetensors(recorder)
+    if loading is not None:
+        _give_weights(loading)
     _load_data_here(recorder)
-    _keep_own_weights(recorder)
+    _keep_own_weights(recorder, loading)
     torch.compile = _as_it_is(recorder, "torch.compile")
     torch.jit.script = _as_it_is(recorder, "torch.jit.script")
     torch.onnx.export = _runs(recorder, "torch.onnx.export")
@@ -314,6 +337,37 @@ def arrange(recorder: Recorder, own: dict[str, Any], guarded: set[int], unmade: 
     builtins.__import__ = Importing(recorder, own, guarded, unmade)
     own["__builtins__"] = {**vars(builtins), "open": _stands_in(recorder, "open")}
     sys.stdout, sys.stderr, sys.stdin = Out(recorder), _Nowhere(), io.StringIO()
+
+
+def _arrange_safetensors(recorder: Recorder) -> None:
+    """Put stand-ins into a package that need not be installed."""
+    safetensors: Any = sys.modules.get("safetensors")
+    if safetensors is None or not hasattr(safetensors, "torch"):
+        return
+    for holder, name in _safe_files(safetensors):
+        setattr(holder, name, _stands_in(recorder, f"{holder.__name__}.{name}"))
+    for name in ("save_file", "save_model"):
+        setattr(safetensors.torch, name, _does_nothing(recorder, f"safetensors.torch.{name}"))
+
+
+def _safe_files(safetensors: Any) -> tuple[tuple[Any, str], ...]:
+    return (
+        (safetensors, "safe_open"), (safetensors.torch, "safe_open"), (safetensors.torch, "load_file")
+    )  # fmt: skip
+
+
+def _give_weights(loading: Loading) -> None:
+    """Give a text that asks for a file of weights the one that is here."""
+    torch.load = loading.reads("torch.load", torch.load)
+    safetensors: Any = sys.modules.get("safetensors")
+    if safetensors is not None and hasattr(safetensors, "torch"):
+        for holder, name in _safe_files(safetensors):
+            full = f"{holder.__name__}.{name}"
+            given = (
+                loading.opens if name == "safe_open" else loading.reads(full, getattr(holder, name))
+            )
+            setattr(holder, name, given)
+    loading.watch()
 
 
 def _load_data_here(recorder: Recorder) -> None:
@@ -336,7 +390,7 @@ def _load_data_here(recorder: Recorder) -> None:
     loader.__new__, loader.__init__ = staticmethod(new), here
 
 
-def _keep_own_weights(recorder: Recorder) -> None:
+def _keep_own_weights(recorder: Recorder, loading: Loading | None) -> None:
     """Let a module keep its own numbers where those that it is to load are not here."""
     module: Any = torch.nn.Module
     load = module.load_state_dict
@@ -346,8 +400,11 @@ def _keep_own_weights(recorder: Recorder) -> None:
             recorder.note(
                 "load_state_dict: these weights are not here, so the module keeps its own"
             )
-            return "<All keys matched successfully>"
-        return load(self, state_dict, *args, **kwargs)
+            return _IncompatibleKeys([], [])  # it reads "All keys matched successfully"
+        result = load(self, state_dict, *args, **kwargs)
+        if loading is not None:
+            loading.taken(self, state_dict)
+        return result
 
     module.load_state_dict = load_state_dict
 

@@ -21,6 +21,8 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
+from convt_trace.snippet.weights import Weights
+
 _LENGTH = struct.Struct("!I")
 #: Bytes of the longest header, and of all; how many there may be.
 MOST_HEADER, MOST_HEADERS, MOST_MESSAGES = 2**22, 2**25, 2**15
@@ -67,6 +69,29 @@ class Sender:
         view = memoryview(data)
         while len(view):
             view = view[os.write(self._descriptor, view) :]
+
+
+def question(asked: dict[str, Any], weights: Weights | None = None) -> Iterator[bytes]:
+    """Yield the bytes of what a process is asked: a length, JSON, and a file's bytes behind it."""
+    file = None if weights is None else [weights.name, len(weights.data)]
+    header = json.dumps({**asked, "weights": file}).encode()
+    yield _LENGTH.pack(len(header)) + header
+    if weights is not None:
+        yield weights.data
+
+
+def asked_in(take: Take) -> tuple[dict[str, Any], Weights | None]:
+    """Return what `question` was given; a process trusts who asks it.
+
+    >>> from io import BytesIO
+    >>> sent = BytesIO(b"".join(question({"run": True}, Weights("up.pt", b"abc"))))
+    >>> asked_in(lambda length: bytearray(sent.read(length)))
+    ({'run': True}, Weights(name='up.pt', data=b'abc'))
+    """
+    (length,) = _LENGTH.unpack(take(_LENGTH.size) or b"")
+    asked = json.loads(bytes(take(length) or b""))
+    file = asked.pop("weights")
+    return asked, None if file is None else Weights(file[0], bytes(take(file[1]) or b""))
 
 
 def described(array: np.ndarray) -> dict[str, Any]:

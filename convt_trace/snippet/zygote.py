@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import signal
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -26,13 +24,15 @@ from typing import Any
 from convt_trace.engine.memory import give_back_freed_memory
 from convt_trace.snippet import box
 from convt_trace.snippet.limits import Limits
-from convt_trace.snippet.wire import Sender, Take
+from convt_trace.snippet.weights import Weights
+from convt_trace.snippet.wire import Sender, Take, asked_in, question
 
-_LENGTH = struct.Struct("!I")
 _START_SECONDS = 120.0
 _STACK_BYTES = 256 * 2**20
 #: How long a child may still be sending after the kernel's own limit.
 _PATIENCE = 2.0
+#: How long a file of weights may be on its way to a child of a busy computer.
+_SENDING = 10.0
 
 
 class NoBox(OSError):
@@ -88,15 +88,18 @@ class Zygote:
         return self.process.poll() is None
 
     @contextlib.contextmanager
-    def ask(self, request: dict[str, Any], limits: Limits) -> Iterator[Take]:
+    def ask(
+        self, request: dict[str, Any], limits: Limits, weights: Weights | None = None
+    ) -> Iterator[Take]:
         """Have a child read a text; yield what takes the bytes of its answer."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs, self._lock:
             socket.send_fds(self.control, [b"r"], [theirs.fileno()])
         with ours:
-            ours.settimeout(_PATIENCE)
-            body = json.dumps({"request": request, "limits": asdict(limits)}).encode()
-            ours.sendall(_LENGTH.pack(len(body)) + body)
+            ours.settimeout(_PATIENCE if weights is None else _SENDING)
+            asked = {"request": request, "limits": asdict(limits)}
+            for part in question(asked, weights):
+                ours.sendall(part)
             yield _taker(ours, time.monotonic() + limits.wall_seconds + _PATIENCE)
 
     def close(self) -> None:
@@ -166,13 +169,11 @@ def _child(descriptor: int) -> None:
 
     try:
         with socket.socket(fileno=os.dup(descriptor)) as connection:
-            take = _taker(connection, time.monotonic() + 5)
-            (length,) = _LENGTH.unpack(take(_LENGTH.size) or b"")
-            asked = json.loads(bytes(take(length) or b""))
+            asked, weights = asked_in(_taker(connection, time.monotonic() + _SENDING))
         limits = Limits(**asked["limits"])
         os.set_blocking(descriptor, True)
         clock = box.lock(descriptor, limits)
-        read(Request(**asked["request"]), limits, Sender(descriptor), clock)
+        read(Request(**asked["request"]), limits, Sender(descriptor), clock, weights)
     except BaseException:  # the parent has what was sent
         os._exit(1)
     os._exit(0)

@@ -378,6 +378,7 @@ LIMIT_ROWS = (
     ("source_chars",),
     ("text_chars",),
     ("calls", "recorded_elements"),
+    ("weights_bytes",),
     ("seconds",),
     ("wall_seconds",),
     ("bytes",),
