@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from convt_trace.engine.calls import Recording
 from convt_trace.engine.case import Case, trace
 from convt_trace.engine.errors import LayerError
-from convt_trace.engine.extras import EXTRAS, MissingError, require
+from convt_trace.engine.extras import EXTRAS, MissingError, missing, require
 from convt_trace.engine.layer import Geometry, Layer
 from convt_trace.engine.trace import Mac, Macs, Trace
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from convt_trace.planning.sizes import sizes
     from convt_trace.planning.stacked import stacked
     from convt_trace.player.page import to_html
+    from convt_trace.player.widget import widget
     from convt_trace.views import view
     from convt_trace.views.collect import as_conv
     from convt_trace.views.gradient import as_gradient
@@ -67,6 +70,7 @@ __all__ = [
     "torch_output",
     "trace",
     "view",
+    "widget",
 ]
 
 #: Names that are imported at their first use: some of them import torch, which `trace` does not need.
@@ -96,6 +100,7 @@ _LATER = {
     "to_onnx": "elsewhere.translate",
     "torch_output": "engine.reference",
     "view": "views",
+    "widget": "player.widget",
 }
 
 
@@ -120,6 +125,29 @@ def _method(name: str) -> Callable[..., Any]:
     return method
 
 
+def _is_live() -> bool:
+    """Whether this is a notebook's kernel, and anywidget is here."""
+    if "IPython" not in sys.modules or missing("anywidget"):
+        return False
+    return getattr(sys.modules["IPython"].get_ipython(), "kernel", None) is not None
+
+
+def _repr_mimebundle_(shown: Case | Trace, **options: Any) -> Any:
+    """Return the live widget where a kernel and anywidget are; else None, and the page is shown."""
+    return __getattr__("widget")(shown)._repr_mimebundle_(**options) if _is_live() else None
+
+
+def _show_recording(calls: Recording) -> None:
+    """Show a model's calls as a table and, where that is possible, a player for each."""
+    from IPython.display import Markdown, display
+
+    display(Markdown(calls.to_markdown()))
+    if _is_live() and any(isinstance(call, Case) for call in calls):
+        from convt_trace.player.widget import recording_widget
+
+        display(recording_widget(calls))
+
+
 def _repr_html_(shown: Case | Trace) -> str:
     """Return what a notebook shows."""
     from convt_trace.player.page import notebook
@@ -140,7 +168,10 @@ for _class, _name, _given in (
             *("to_flax", "to_jax", "to_keras", "to_onnx"),
         )
     ),
-    (Case, "_repr_html_", _repr_html_),
-    (Trace, "_repr_html_", _repr_html_),
+    (Case, "widget", _method("widget")),
+    (Trace, "widget", _method("widget")),
+    (Recording, "_ipython_display_", _show_recording),
+    *((shown, "_repr_mimebundle_", _repr_mimebundle_) for shown in (Case, Trace)),
+    *((shown, "_repr_html_", _repr_html_) for shown in (Case, Trace)),
 ):
     setattr(_class, _name, _given)

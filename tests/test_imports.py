@@ -24,7 +24,7 @@ FLOORS = (
 #: The engine from the ground up; only the last two need torch.
 ENGINE = (
     "errors", "extras", "text", "memory", "layer", "orders", "arrays", "blocks", "trace",
-    "convolution", "case", "conv_layer", "conv_trace", "conv", "view", "cost", "sized", "made",
+    "convolution", "case", "conv_layer", "conv_trace", "conv", "view", "cost", "sized", "made", "calls",
     "reference", "modules",
     "gradients", "recording", "flow",
 )  # fmt: skip

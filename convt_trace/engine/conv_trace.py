@@ -95,6 +95,7 @@ class ConvTrace(Trace):
 
     #: A page of a plain convolution is not written: a notebook shows its name.
     _repr_html_ = None
+    _repr_mimebundle_ = None
 
     def to_html(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: a page plays transposed convolutions only."""

@@ -10,9 +10,11 @@ from types import ModuleType
 #: The library, and the extra of this package that brings it.
 EXTRAS = {
     "torch": "torch",
+    "safetensors": "app",
     "scipy": "scipy",
     "pandas": "pandas",
     "onnx": "onnx",
+    "anywidget": "widget",
     "streamlit": "app",
 }
 

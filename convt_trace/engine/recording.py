@@ -11,25 +11,12 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from convt_trace.engine.calls import Recording
 from convt_trace.engine.case import Case
 from convt_trace.engine.gradients import on_input_gradient, output_padding_of
 from convt_trace.engine.layer import DEFAULTS
 from convt_trace.engine.modules import running_module
 from convt_trace.engine.sized import Sized
-
-
-class Recording(list["Case | Sized"]):
-    """What `record` has caught, in the order of the calls.
-
-    Attributes
-    ----------
-    notes : list of str
-        What was left out, and why.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.notes: list[str] = []
 
 
 class _Recorder(TorchFunctionMode):

@@ -50,6 +50,7 @@ export class Looking {
       predict.aim(cell);
     this.light();
     if (panel === "output") this.tell(this.scene.outputCellOf(cell));
+    this.player.tell();
   }
 
   /** The output cell that is pinned, on its own panel or on torch's; null for none. */

@@ -6,30 +6,26 @@ The page holds the player's own files, and the windows of the trace as the app w
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from convt_trace.answers import transposed as words
 from convt_trace.engine.case import Case
 from convt_trace.engine.trace import Trace
 from convt_trace.engine.view import Moment, View, picked_trace
-from convt_trace.player.linked import with_views
-from convt_trace.player.scene import Opening, build, opened, read_message
-from convt_trace.views import VIEWS
+from convt_trace.player.modules import FOLDER, IMPORT, sources
+from convt_trace.player.scene import Opening, opened
+from convt_trace.player.windows import Window, kept
 
 #: Bytes of a page, and of the windows in one that a notebook stores.
 LARGEST = 6_000_000
 NOTEBOOK = 400_000
 
-_PLAYER = Path(__file__).parent
 _FIRST_MODULE = "standalone.js"
-_IMPORT = re.compile(r'(\bfrom\s+|\bimport\s+)"\./([\w-]+\.js)"')
 
 #: The page may run what is in it, and fetch nothing.
 _POLICY = (
@@ -80,16 +76,6 @@ class ExportError(ValueError):
     """A case that does not fit into a page; the message is one sentence."""
 
 
-@dataclass(frozen=True)
-class _Window:
-    """A window of the trace, MACs ``start:stop``, as it stands in the page."""
-
-    start: int
-    stop: int
-    message: bytes
-    text: str
-
-
 def to_html(
     case: Case | Trace,
     view: View | None = None,
@@ -132,13 +118,14 @@ def to_html(
     >>> page[:15], "<h1>Two stamps</h1>" in page, len(page) < LARGEST
     ('<!doctype html>', True, True)
     """
-    case, view = _seen(case, view)
+    case, view = seen(case, view)
     total = len(picked_trace(case, view))
     moment = Moment.of(moment, at if step is None else {**at, "step": step})
     moment = replace(moment, step=min(max(moment.step, 0), total))
     shell = _shell(case, title or f"How {case.line().removeprefix('nn.')} is computed")
     bare = len(shell.encode()) - len("{windows}") + 2000  # what the page says of its windows
-    windows = _windows(case, view, moment.step, total, largest - bare)
+    # In base64 four bytes stand for three.
+    windows = kept(case, view, moment.step, total, (largest - bare) * 3 / 4)
     page = _filled(shell, windows, Opening.at(moment, key="page"), total)
     if len(page.encode()) > largest:
         raise ExportError(
@@ -148,20 +135,21 @@ def to_html(
     return page
 
 
-def _seen(shown: Case | Trace, view: View | None = None) -> tuple[Case, View]:
+def seen(shown: Case | Trace, view: View | None = None) -> tuple[Case, View]:
+    """Return a case and how it is looked at; a trace is looked at as it walks."""
     if isinstance(shown, Trace):
         return shown.case, view or View.of(shown)
     return shown, view or View()
 
 
-def notebook(shown: Case | Trace) -> str:
+def notebook(shown: Case | Trace, view: View | None = None, moment: Moment | None = None) -> str:
     """Return a case or a trace as a notebook shows it: the page in a frame, about 2 MB.
 
     Nearly all of that is plotly.js; of a long trace the first and last windows are in it.
     """
-    case, view = _seen(shown)
+    case, view = seen(shown, view)
     shell = len(_shell(case, "").encode())
-    page = to_html(case, view, title=case.line(), largest=shell + NOTEBOOK)
+    page = to_html(case, view, title=case.line(), largest=shell + NOTEBOOK, moment=moment)
     # The sandbox separates the two: no script of the page reaches the notebook.
     return (
         f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" title="{escape(case.line())}" '
@@ -174,7 +162,7 @@ def notebook(shown: Case | Trace) -> str:
 
 def _shell(case: Case, title: str) -> str:
     """Return the page without its windows."""
-    style = (_PLAYER / "player.css").read_text() + _STYLE
+    style = (FOLDER / "player.css").read_text() + _STYLE
     return _PAGE.format(
         policy=_POLICY,
         title=_text(title),
@@ -189,18 +177,16 @@ def _shell(case: Case, title: str) -> str:
     )
 
 
-def _filled(shell: str, windows: Sequence[_Window], opening: Opening, total: int) -> str:
+def _filled(shell: str, windows: Sequence[Window], opening: Opening, total: int) -> str:
     first = max(opening.step - 1, 0)
     windows = [
-        replace(window, text=_packed(opened(window.message, opening)))
-        if window.start <= first < max(window.stop, 1)
-        else window
+        replace(window, message=opened(window.message, opening)) if window.holds(first) else window
         for window in windows
     ]
     parts = {
         "note": _note(windows, total),
         "windows": "\n".join(
-            f'<script type="text/plain" id="window-{at}">{window.text}</script>'
+            f'<script type="text/plain" id="window-{at}">{_text_of(window.packed)}</script>'
             for at, window in enumerate(windows)
         ),
         "contents": _json(
@@ -224,7 +210,7 @@ def _json(value: object) -> str:
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def _note(windows: Sequence[_Window], total: int) -> str:
+def _note(windows: Sequence[Window], total: int) -> str:
     """Say which MACs the page holds, if not all."""
     spans: list[list[int]] = []
     for window in windows:
@@ -244,63 +230,8 @@ def _note(windows: Sequence[_Window], total: int) -> str:
 # -- what is in it --------------------------------------------------------------------------------
 
 
-def _windows(case: Case, view: View, step: int, total: int, room: int) -> list[_Window]:
-    """Return the windows that fit: those of the step, the beginning and the end, then in order."""
-    held: dict[int, _Window] = {}
-
-    def add(window: _Window) -> bool:
-        nonlocal room
-        if window.start in held:
-            return True
-        room -= len(window.text) + 100  # its element, and its place in the contents
-        if room < 0 and held:
-            return False
-        held[window.start] = window
-        return True
-
-    for number in (max(step - 1, 0), 0, max(total - 1, 0)):
-        if not add(_window(case, view, number)):
-            return _in_order(held)
-    for window in _walk(case, view, total):
-        if not add(window):
-            break
-    for window in list(held.values()):  # the step's first
-        with_all = _with_views(case, view, window)
-        room -= len(with_all.text) - len(window.text)
-        if room < 0:
-            break
-        held[window.start] = with_all
-    return _in_order(held)
-
-
-def _with_views(case: Case, view: View, window: _Window) -> _Window:
-    """Return a window with every linked view of its MACs."""
-    message = with_views(window.message, case, view, list(VIEWS))
-    return replace(window, message=message, text=_packed(message))
-
-
-def _in_order(held: dict[int, _Window]) -> list[_Window]:
-    return [held[start] for start in sorted(held)]
-
-
-def _walk(case: Case, view: View, total: int) -> Iterator[_Window]:
-    at = 0
-    while at < total:
-        window = _window(case, view, at)
-        yield window
-        at = window.stop
-
-
-def _window(case: Case, view: View, number: int) -> _Window:
-    # Not `scene`: its cache is for the app's visitors, and a long export would empty it.
-    message = build(case, view, number)
-    bounds = read_message(message)[0]["window"]
-    return _Window(bounds["start"], bounds["stop"], message, _packed(message))
-
-
-def _packed(data: bytes) -> str:
-    # Without a time stamp the same page has the same bytes.
-    return base64.b64encode(gzip.compress(data, mtime=0)).decode()
+def _text_of(packed: bytes) -> str:
+    return base64.b64encode(packed).decode()
 
 
 def _bare(name: str) -> str:
@@ -314,15 +245,8 @@ def _modules() -> dict[str, str]:
     A module in an address of its own has no folder, so ``"./layout.js"`` becomes a name that the
     page's import map knows.
     """
-    modules: dict[str, str] = {}
-    wanted = [_FIRST_MODULE]
-    while wanted:
-        name = wanted.pop()
-        if _bare(name) in modules:
-            continue
-        source = (_PLAYER / name).read_text()
-        wanted += [found[2] for found in _IMPORT.finditer(source)]
-        source = _IMPORT.sub(lambda found: f'{found[1]}"{_bare(found[2])}"', source)
-        data = base64.b64encode(source.encode()).decode()
-        modules[_bare(name)] = f"data:text/javascript;base64,{data}"
+    modules = {}
+    for name, source in sources(_FIRST_MODULE).items():
+        source = IMPORT.sub(lambda found: f'{found[1]}"{_bare(found[2])}"', source)
+        modules[_bare(name)] = f"data:text/javascript;base64,{_text_of(source.encode())}"
     return modules

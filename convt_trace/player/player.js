@@ -66,14 +66,16 @@ export class Player {
     this.#build(parent);
     this.styled = loadStyle(parent, options.style);
     this.onKey = (event) => this.#key(event);
-    document.addEventListener("keydown", this.onKey);
+    // A notebook has keys of its own, and perhaps several players.
+    this.hears = options.keysInside ? this.root : document;
+    this.hears.addEventListener("keydown", this.onKey);
   }
 
   leaveIfGone() {
     setTimeout(() => {
       if (this.root.isConnected) return;
       this.transport.stop();
-      document.removeEventListener("keydown", this.onKey);
+      this.hears.removeEventListener("keydown", this.onKey);
       this.picture.sized.disconnect();
     });
   }
@@ -255,6 +257,7 @@ export class Player {
     this.views.stand();
     this.#say();
     this.#fetchAhead();
+    this.tell();
   }
 
   #playing(on) {
@@ -267,6 +270,7 @@ export class Player {
     this.picture.outlineStep();
     this.views.stand();
     this.#say();
+    this.tell();
   }
 
   #redraw() {
@@ -334,17 +338,40 @@ export class Player {
     looking.light();
   }
 
-  /** Tell the page what is on screen; only when somebody asks for it. */
-  #share() {
+  /** Where the player stands. */
+  get moment() {
     const { pinned } = this.looking;
-    const cell = pinned ? this.scene.textOf(pinned) : "";
-    this.report("share", {
+    return {
       step: this.step,
       unit: this.transport.unit,
-      cell,
+      cell: pinned ? this.scene.textOf(pinned) : "",
       hide: this.predict.from,
       views: this.views.open,
-    });
+    };
+  }
+
+  /** Stand where a program says; what it leaves out stays as it is. */
+  go({ step = this.step, unit = this.transport.unit, cell = this.moment.cell }) {
+    const { transport, looking, moment } = this;
+    if (unit !== moment.unit) transport.setUnit(unit);
+    if (step !== moment.step) {
+      transport.stop();
+      transport.seek(step);
+    }
+    if (cell !== moment.cell) {
+      looking.pinned = cell ? this.scene.find(cell) : null;
+      looking.light();
+    }
+  }
+
+  /** Tell a program that follows it where the player stands. */
+  tell() {
+    this.options.told?.(this.moment);
+  }
+
+  /** Tell the page what is on screen; only when somebody asks for it. */
+  #share() {
+    this.report("share", this.moment);
   }
 
   // -- hiding ---------------------------------------------------------------------------------

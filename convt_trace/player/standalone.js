@@ -1,36 +1,24 @@
 // What a page without a server adds to the player: the windows of the trace come out of the
 // page itself, and steps that it does not hold are stepped over. Made by convt_trace/player/page.py.
 
+import { placeOf, reach, unpack } from "./held.js";
 import { mount } from "./player.js";
-import { holds } from "./scene.js";
 
 const byId = (id) => document.getElementById(id);
 const element = byId("player");
 const { windows, first } = JSON.parse(byId("contents").textContent);
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-/** The bytes of a part of the page, which is gzip'd and in base64. */
-async function part(id) {
-  const bytes = Uint8Array.from(atob(byId(id).textContent), (letter) => letter.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-/** The nearest step in the direction of the target that the page holds. */
-function reach(target, from) {
-  if (windows.some((window) => holds(window, target))) return target;
-  const next = windows.find(({ start }) => start >= target);
-  const last = windows.findLast(({ stop }) => stop < target);
-  return (target > from && next) || !last ? next.start + 1 : last.stop;
-}
+/** The bytes of a part of the page, which is in base64. */
+const part = (id) =>
+  unpack(Uint8Array.from(atob(byId(id).textContent), (letter) => letter.charCodeAt(0)));
 
 async function show(options, number) {
-  const at = windows.findIndex(({ start, stop }) => start <= number && number < stop);
-  if (at < 0 && number > 0) return; // asked ahead of a gap
-  const data = await part(`window-${Math.max(at, 0)}`);
+  const at = placeOf(windows, number);
+  if (at < 0) return; // asked ahead of a gap
   mount(
     {
-      data,
+      data: await part(`window-${at}`),
       parentElement: element,
       setTriggerValue: (name, wanted) => name === "window" && show(options, wanted),
     },
@@ -38,7 +26,7 @@ async function show(options, number) {
   );
 }
 
-const options = { reach, alone: true };
+const options = { reach: (target, from) => reach(windows, target, from), alone: true };
 await show(options, first);
 byId("wait").hidden = true;
 dark.onchange = () => show(options, 0); // a player that is given data it has reads its colours anew

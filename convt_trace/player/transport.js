@@ -47,7 +47,7 @@ export class Transport {
     this.marks = make("div", { class: "ct-marks", "aria-hidden": "true" });
     this.scrubber = make("div", { class: "ct-scrub" }, this.marks, this.slider);
     this.readout = make("span", { class: "ct-readout" });
-    this.units = choice("Unit of a step", [], (unit) => this.#setUnit(unit));
+    this.units = choice("Unit of a step", [], (unit) => this.setUnit(unit));
     const speeds = SPEEDS.map((speed) => [speed, `${speed} step${speed > 1 ? "s" : ""}/s`]);
     this.speeds = choice("Speed", speeds, (speed) => (this.speed = Number(speed)));
     this.speeds.value = this.speed;
@@ -88,14 +88,15 @@ export class Transport {
     this.units.value = this.unit;
   }
 
-  #setUnit(unit) {
+  /** Take a unit, and show what one step of it spans. */
+  setUnit(unit) {
     this.takeUnit(unit);
     this.does.respan();
   }
 
   nextUnit() {
     const { choices } = this.scene;
-    this.#setUnit(choices[(choices.indexOf(this.unit) + 1) % choices.length]);
+    this.setUnit(choices[(choices.indexOf(this.unit) + 1) % choices.length]);
   }
 
   // -- stepping -------------------------------------------------------------------------------
