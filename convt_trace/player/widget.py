@@ -33,7 +33,8 @@ const address = (name) => {
   const link = (_, word, other) => `${word}"${address(other)}"`;
   const source = () => sources[name].replace(/(\bfrom\s+|\bimport\s+)"\.\/([\w-]+\.js)"/g, link);
   return (addresses[name] ??= URL.createObjectURL(
-    new Blob([source()], { type: "text/javascript" }),
+    // A page with require.js has a global `define`, which parts of plotly.js would take for theirs.
+    new Blob(["const define = undefined;\n", source()], { type: "text/javascript" }),
   ));
 };
 const place = Symbol.for("convt-trace %(mark)s");
