@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 PORT ?= 8501
+# Sites whose pages may show the app in a frame: EMBED="https://course.example".
+EMBED ?=
 # localhost: nobody else on the network sees it. A class needs ADDRESS=0.0.0.0.
 ADDRESS ?= localhost
 
@@ -30,7 +32,7 @@ help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 app: $(VENV)/app.stamp  ## Start the app and open it in the browser (PORT=8501, ADDRESS=localhost)
-	$(PY) scripts/start.py --port $(PORT) --address $(ADDRESS)
+	CONVT_EMBED="$(EMBED)" $(PY) scripts/start.py --port $(PORT) --address $(ADDRESS)
 
 check: lint types test-js test-quick  ## Run what takes under two minutes: for every change
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
+from time import monotonic
 
+from convt_trace.app.watched import reads
 from convt_trace.engine.memory import Cache
 from convt_trace.planning.recorded import Recorded, read_off
 from convt_trace.snippet import Reading, Run, SnippetError, Weights, read_snippet
@@ -111,13 +113,21 @@ class Readings:
 
 
 def _read(asked: Asked, visitor: str, weights: Weights | None) -> Result:
+    started = monotonic()
     try:
         reading = read_snippet(
             asked.source, asked.run, weights=weights, visitor=visitor, unboxed=asked.unboxed
         )
-        return Result(reading)
+        result = Result(reading)
     except SnippetError as error:
-        return Result(error.reading, error)
+        result = Result(error.reading, error)
+    reads.add(_outcome(result), monotonic() - started)
+    return result
+
+
+def _outcome(result: Result) -> str:
+    kind = "" if result.error is None else result.error.type
+    return {"": "read", "Refused": "refused", "NoBox": "not run"}.get(kind, "error")
 
 
 readings = Readings()

@@ -21,6 +21,7 @@ import gc
 import gzip
 import os
 import posixpath
+import re
 import socket
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
@@ -40,6 +41,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import config
 
+from convt_trace.app import watched
 from convt_trace.engine.memory import give_back_freed_memory
 
 try:
@@ -70,13 +72,18 @@ def routes() -> list[BaseRoute]:
     return [
         Mount(PLAYER, _Files(_PLAYER_FOLDER, "*.js", "*.css")),
         Mount(EDITOR, _Files(_APP_FOLDER / "editor", "*.js", "*.css")),
+        watched.HEALTH,
         Mount(COPY_BUTTON, _Files(_APP_FOLDER, "copy_button.js", "copy_button.css")),
     ]
 
 
 def middleware() -> list[Middleware]:
     """Return the middleware for `st.App`; it runs before Streamlit's own."""
-    return [Middleware(WithoutDelay), Middleware(Compressed)]
+    return [
+        Middleware(WithoutDelay),
+        Middleware(Guarded, embed=embedders()),
+        Middleware(Compressed),
+    ]
 
 
 @asynccontextmanager
@@ -90,6 +97,7 @@ async def lifespan(_: object) -> AsyncIterator[None]:
     # Every run has a thread of its own, and torch starts a team of threads for each; with many
     # visitors the teams only wait for each other.
     torch.set_num_threads(1)
+    watched.start()
     settle()
     yield
 
@@ -165,6 +173,55 @@ class WithoutDelay:
         if connection is not None and connection.family in (socket.AF_INET, socket.AF_INET6):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await self._app(scope, receive, send)
+
+
+def embedders() -> str:
+    """Return the origins whose pages may show the app in a frame, as the operator names them.
+
+    They stand in the environment: ``CONVT_EMBED="https://course.example https://wiki.example"``.
+
+    Raises
+    ------
+    ValueError
+        If something there is no origin.
+    """
+    origins = os.environ.get("CONVT_EMBED", "").split()
+    for origin in origins:
+        if not re.fullmatch(r"\*|https?://[\w.*-]+(:\d+)?", origin, re.ASCII):
+            raise ValueError(
+                f"CONVT_EMBED has {origin!r}: write origins, as https://course.example."
+            )
+    return " ".join(origins)
+
+
+class Guarded:
+    """ASGI middleware: other sites show the app in a frame only where the operator says so.
+
+    Browsers also take each file for what it is declared to be, and tell other sites no address: a link
+    holds a whole case.
+
+    Parameters
+    ----------
+    app : ASGIApp
+    embed : str
+        Origins besides our own, with blanks between them; ``*`` for all.
+    """
+
+    def __init__(self, app: ASGIApp, embed: str = "") -> None:
+        self._app = app
+        self._headers = {
+            "Content-Security-Policy": f"frame-ancestors 'self' {embed}".strip(),
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "same-origin",
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._app(scope, receive, _editing(send, lambda _, headers: self._guard(headers)))
+
+    def _guard(self, headers: MutableHeaders) -> None:
+        for name, value in self._headers.items():
+            headers.setdefault(name, value)
 
 
 class Compressed:

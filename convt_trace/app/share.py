@@ -10,7 +10,7 @@ from functools import lru_cache
 import segno
 import streamlit as st
 
-from convt_trace.app import address, opened
+from convt_trace.app import address, opened, server
 from convt_trace.app.copy_button import copy_button
 from convt_trace.engine.case import Case
 from convt_trace.engine.view import Moment, View
@@ -69,6 +69,11 @@ def _links(what: Case | Settings, case: Case, view: View, moment: Moment) -> Non
         _text("**Link**", "Copy link", link, "copy_link")
         frame = _FRAME.format(src=f"{link}&embed=true".replace("&", "&amp;"), title=case.line())
         _text("**In a course page**", "Copy frame", frame, "copy_frame", height=140)
+        if not server.embedders():
+            st.caption(
+                "Another site's page shows it once this server allows that site: "
+                "`make app EMBED=https://course.example`."
+            )
         st.link_button(
             "Open the presenter view", presenter, icon=":material/co_present:", width="stretch"
         )

@@ -370,3 +370,28 @@ def test_what_is_imported_is_out_of_the_collectors_sight() -> None:
         "assert left < 1000 < 100_000 < frozen and {'pandas', 'pyarrow', 'torch'} <= set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_the_server_says_that_it_is_well(client: Client) -> None:
+    answer = client.get("/healthz")
+    assert (answer.status, answer.text) == (200, '{"status":"ok"}')
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("path", ["/app.js", "/page.html", PLOTLY, "/healthz", "/nothing"])
+def test_no_other_site_may_frame_what_is_sent(client: Client, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["content-security-policy"] == "frame-ancestors 'self'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
+
+
+def test_the_operator_names_the_sites_that_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONVT_EMBED", " https://course.example  https://wiki.example ")
+    guard = server.Guarded(PlainTextResponse("x"), server.embedders())
+    assert guard._headers["Content-Security-Policy"] == (
+        "frame-ancestors 'self' https://course.example https://wiki.example"
+    )
+    monkeypatch.setenv("CONVT_EMBED", "https://course.example; script-src *")
+    with pytest.raises(ValueError, match="CONVT_EMBED"):
+        server.embedders()
