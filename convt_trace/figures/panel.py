@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from convt_trace.answers.sums import number
 from convt_trace.engine.layer import Ints
 from convt_trace.player.scene import Track
 
 _LETTERS = {"input": "x", "weight": "w"}
-_MARKS = ("crop", "extra")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,6 +36,8 @@ class Panel:
         The magnitude at both ends of the colour scale.
     line : str
         The heading of the line of tensors that it begins.
+    missing : str
+        Why its numbers are not worked out; empty where they are.
     named : callable or None
         A cell's name, where its index does not make it.
 
@@ -142,10 +142,6 @@ class Panel:
         rest = ",".join(map(str, index[len(channel["index"]) :]))
         return f"{channel['label']}{'' if self.is_one_block else ','}{rest}]"
 
-    def written(self, cell: int) -> str:
-        """Return the cell's name and number."""
-        return f"{self.cell_name(cell)} = {number(self.values[cell])}"
-
 
 def _along(mask: np.ndarray, axis: int) -> np.ndarray:
     """Return what holds along one of three axes, so that it broadcasts to all cells."""
@@ -206,16 +202,15 @@ def plain(name: str, values: np.ndarray, title: str, **more: Any) -> Panel:
     values : ndarray
     title : str
     **more
-        ``limit``, ``shape``, or ``extra``: booleans of the array's shape that mark cells.
+        ``limit`` and ``shape``, as of a panel.
     """
     labels = [[0]] * (3 - values.ndim) + [list(range(size)) for size in values.shape]
-    shown = more.pop("labels", None) or labels
     return Panel(
         name=name,
         title=title,
         dims=values.ndim,
         channels=[{"index": (), "label": f"{name}[", "group": 0}],
-        tracks=[track_of(Track.plain(one).message()) for one in shown],
+        tracks=[track_of(Track.plain(one).message()) for one in labels],
         values=values.ravel(),
         there=np.isfinite(np.asarray(values, dtype=float)).ravel(),
         **{"limit": 1.0, "shape": " x ".join(map(str, values.shape)), **more},

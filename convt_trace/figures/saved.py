@@ -8,11 +8,14 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from convt_trace.engine.case import Case
 from convt_trace.engine.trace import Trace
@@ -79,7 +82,7 @@ def drawn(figures: Sequence[Any], kind: str, scale: float = SHARP) -> list[bytes
     """Return figures as files of a kind of `STILL`, drawn by one browser."""
     try:
         import kaleido
-        from choreographer.errors import BrowserFailedError, ChromeNotFoundError
+        from choreographer import errors
     except ImportError:
         raise missing("kaleido") from None
     with TemporaryDirectory() as folder:
@@ -96,7 +99,10 @@ def drawn(figures: Sequence[Any], kind: str, scale: float = SHARP) -> list[bytes
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             kaleido.write_fig_from_object_sync(asked, kopts=options)
-        except (ChromeNotFoundError, BrowserFailedError, FileNotFoundError) as error:
+        except (
+            errors.ChromeNotFoundError, errors.BrowserFailedError, errors.BrowserClosedError,
+            errors.ChannelClosedError, OSError,
+        ) as error:  # fmt: skip
             raise FigureError(_NO_BROWSER) from error
         return [file.read_bytes() for file in files]
 
@@ -116,9 +122,7 @@ def moving(pictures: Sequence[bytes], kind: str) -> bytes:
     frames = [Image.open(BytesIO(picture)).convert("RGB") for picture in pictures]
     durations = [FRAME_MS] * (len(frames) - 1) + [END_MS]
     if kind == "gif":
-        # One palette for all: colours keep their shade from frame to frame.
-        palette = frames[-1].quantize(255)
-        frames = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+        frames = _in_one_palette(frames)
     made = BytesIO()
     look: dict[str, Any] = (
         {"lossless": True, "minimize_size": True} if kind == "webp" else {"optimize": False}
@@ -133,3 +137,24 @@ def moving(pictures: Sequence[bytes], kind: str) -> bytes:
         **look,
     )
     return made.getvalue()
+
+
+def _in_one_palette(frames: Sequence[Any]) -> list[Any]:
+    """Return frames in the most frequent colours of all: those keep their shade exactly."""
+    from PIL import Image
+
+    counted: Counter[tuple[int, int, int]] = Counter()
+    for frame in frames:
+        found = frame.getcolors(frame.width * frame.height)
+        counted.update({color: count for count, color in found})
+    common = np.array([color for color, _ in counted.most_common(256)], dtype=np.int64)
+    made = []
+    for frame in frames:
+        pixels = np.asarray(frame).reshape(-1, 3)
+        colors, places = np.unique(pixels, axis=0, return_inverse=True)
+        apart = ((colors[:, None].astype(np.int64) - common) ** 2).sum(axis=2)
+        nearest = apart.argmin(axis=1).astype(np.uint8)[places.ravel()]
+        small = Image.fromarray(nearest.reshape(frame.height, frame.width), "P")
+        small.putpalette(common.astype(np.uint8).tobytes())
+        made.append(small)
+    return made

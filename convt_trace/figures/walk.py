@@ -6,7 +6,7 @@ All of it is looked up in the message that the player gets (``docs/scene.md``), 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -57,6 +57,9 @@ class Walk:
         self.panels: list[Panel] = [
             read(spec, self.columns, self.dims) for spec in self.header["panels"]
         ]
+        if self.header["verdict"]["kind"] == "none":  # torch's numbers are none then
+            torch = self.panels[-1]
+            self.panels[-1] = replace(torch, there=np.zeros(torch.cells, dtype=bool))
         self.input, self.weight, self.output, self.torch = self.panels
         window = self.header["window"]
         self.start, self.stop, self.total = window["start"], window["stop"], window["total"]

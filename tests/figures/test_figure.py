@@ -118,8 +118,7 @@ def test_any_case_is_drawn_as_its_trace_has_it(
     drawn: Drawn, order: str, data: st.DataObject
 ) -> None:
     case = drawn.case()
-    total = len(case.trace(order).pick([0]))
-    step = data.draw(st.integers(1, total))
+    step = data.draw(st.integers(1, len(picked_trace(case, View(order)))))
     picture = figure(case, step, order=order, view=View(order))
     # Of larger sheets the pointer tells no names.
     assume(all(one.hovertext is not None for one in picture.data if one.type == "heatmap"))
@@ -330,6 +329,15 @@ def test_a_large_layer_shows_the_part_that_the_player_shows() -> None:
 def test_a_dark_figure_has_the_players_night() -> None:
     layout = figure(QUESTION, 3, dark=True).layout
     assert (layout.paper_bgcolor, layout.font.color) == ("#0e1117", "#fafafa")
+
+
+def test_where_torchs_result_is_too_dear_its_sheet_is_empty(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("convt_trace.player.scene.torch_refusal", lambda *_: "Too dear here.")
+    picture = figure(QUESTION)
+    assert shown_numbers(picture, "torch") == [] and not trace_of(picture, "torch numbers").text
+    assert picture.layout.annotations[0].text.endswith("<br>Too dear here.")
 
 
 def test_numbers_stand_in_cells_that_have_room() -> None:

@@ -67,13 +67,16 @@ def test_a_moving_picture_has_a_frame_for_each_step(kind: str, tmp_path: Path) -
     assert len(set(frames)) == 5
 
 
-def test_frames_are_put_together_with_their_colours() -> None:
+@pytest.mark.parametrize("kind", ["gif", "webp"])
+def test_frames_are_put_together_with_their_colours(kind: str) -> None:
     pictures = []
     for color in ("#ffffff", "#e0812a"):
         made = io.BytesIO()
-        Image.new("RGB", (8, 8), color).save(made, "PNG")
+        picture = Image.new("RGB", (8, 8), "#e0812a")
+        picture.paste(color, (0, 0, 6, 6))
+        picture.save(made, "PNG")
         pictures.append(made.getvalue())
-    with Image.open(io.BytesIO(moving(pictures, "webp"))) as picture:
+    with Image.open(io.BytesIO(moving(pictures, kind))) as picture:
         picture.seek(1)
         assert picture.convert("RGB").getpixel((3, 3)) == (0xE0, 0x81, 0x2A)
 
