@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from convt_trace.elsewhere.translate import to_flax, to_jax, to_keras, to_onnx
     from convt_trace.engine.recording import record
     from convt_trace.engine.reference import Verdict, compare, torch_output
+    from convt_trace.figures.figure import figure
     from convt_trace.links.files import from_json, to_json
     from convt_trace.links.link import from_link, to_link
     from convt_trace.planning.alternatives import alternatives
@@ -50,6 +51,7 @@ __all__ = [
     "as_gradient",
     "chain",
     "compare",
+    "figure",
     "from_json",
     "from_link",
     "matrix",
@@ -81,6 +83,7 @@ _LATER = {
     "as_gradient": "views.gradient",
     "chain": "planning.recorded",
     "compare": "engine.reference",
+    "figure": "figures.figure",
     "from_json": "links.files",
     "from_link": "links.link",
     "matrix": "views.matrix",
@@ -161,6 +164,8 @@ for _class, _name, _given in (
     (Case, "from_json", staticmethod(_method("from_json"))),
     (Case, "to_html", _method("to_html")),
     (Trace, "to_html", _method("to_html")),
+    (Case, "figure", _method("figure")),
+    (Trace, "figure", _method("figure")),
     *(
         (Case, name, _method(name))
         for name in (

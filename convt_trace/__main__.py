@@ -29,6 +29,8 @@ from convt_trace.engine.layer import Ints
 from convt_trace.engine.orders import ORDERS, units_of
 from convt_trace.engine.text import by, table
 from convt_trace.engine.view import Cell, Moment, View, picked_trace, view_of
+from convt_trace.figures.errors import FigureError
+from convt_trace.figures.saved import KINDS, kind_of, save
 from convt_trace.links.files import from_json
 from convt_trace.links.packed import Unreadable
 from convt_trace.links.settings import PRESETS
@@ -57,6 +59,7 @@ from convt_trace.snippet import (
 )
 from convt_trace.snippet.clean import lines_of
 from convt_trace.snippet.notebook import code_of
+from convt_trace.views import VIEWS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -111,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _unboxed(explain)
 
-    does = "write a case as an HTML file that plays it with no server and no network"
+    does = "write a case as a page that plays it with no server and no network, or as a picture"
     export = commands.add_parser("export", help=does, description=f"{does.capitalize()}.")
     export.add_argument(
         "case",
@@ -120,9 +123,17 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--call", type=int, default=1, help="which of a snippet's transposed convolutions"
     )
-    export.add_argument("-o", "--output", default="lesson.html", help="default: %(default)s")
+    export.add_argument(
+        "-o", "--output", default="lesson.html",
+        help=f"default: %(default)s; a name that ends in .{', .'.join(KINDS)} makes a picture, "
+        "of which .gif and .webp move",
+    )  # fmt: skip
     export.add_argument("--order", choices=list(ORDERS), default="scatter")
-    export.add_argument("--step", type=int, default=0, help="the step to open at")
+    export.add_argument(
+        "--step", type=int,
+        help="the step to open at; of a picture the step that is marked (default: the finished output), "
+        "of a moving one where it begins",
+    )  # fmt: skip
     export.add_argument(
         "--hide", type=int, help="hide the output from this step on, to be predicted; 0 hides all"
     )
@@ -135,6 +146,11 @@ def _parser() -> argparse.ArgumentParser:
         "--cell", metavar="N,C,POS", help="the output cell that is selected, such as 0,1,2,2"
     )
     export.add_argument("--title", default="", help="a heading")
+    export.add_argument(
+        "--linked", metavar="VIEW", choices=list(VIEWS), default="",
+        help=f"a linked view to open, or to draw instead: {', '.join(VIEWS)}",
+    )  # fmt: skip
+    export.add_argument("--dark", action="store_true", help="a picture on a dark ground")
     _unboxed(export)
     _add_sizes(commands)
     _add_overlap(commands)
@@ -563,16 +579,19 @@ class _NotThere(ValueError):
 
 
 def _export(asked: argparse.Namespace) -> int:
-    """Write a page: 1 where there is nothing to write, 2 for a unit or a cell that is not there."""
+    """Write a page or a picture: 1 if there is nothing to write, 2 for a unit or a cell not there."""
     try:
         case = _named(asked.case, asked.call, asked.run_unboxed)
         unit = _unit(case, asked.order, asked.unit)
-        view, cell = View(asked.order), None
+        if kind_of(asked.output):
+            return _picture(asked, case, unit)
+        view, cell, step = View(asked.order), None, asked.step or 0
         if asked.cell is not None:
             place = _in_output(case, asked.cell)
             view, cell = view_of(case, asked.order, place), Cell("output", place)
-            _refuse_off_screen(case, view, asked.step, place)
-        moment = Moment(step=asked.step, unit=unit, selected=cell, hidden=asked.hide)
+            _refuse_off_screen(case, view, step, place)
+        views = (asked.linked,) if asked.linked else ()
+        moment = Moment(step=step, unit=unit, selected=cell, hidden=asked.hide, views=views)
         page = to_html(case, view, moment=moment, title=asked.title)
         written = Path(asked.output).write_bytes(page.encode())
     except _NotThere as error:
@@ -581,10 +600,23 @@ def _export(asked: argparse.Namespace) -> int:
     except SnippetError as error:
         print(trouble(error), file=sys.stderr)
         return 1
-    except (OSError, Unreadable, LayerError, ExportError) as error:
+    except (OSError, Unreadable, LayerError, ExportError, FigureError) as error:
         print(error, file=sys.stderr)
         return 1
     print(f"{asked.output}: {written / 1e6:.1f} MB, {case.line()}")
+    return 0
+
+
+def _picture(asked: argparse.Namespace, case: Case, unit: str) -> int:
+    """Write a picture of a case, still or moving."""
+    if asked.hide is not None:
+        raise ExportError("A picture hides nothing: --hide is for pages.")
+    cell = None if asked.cell is None else _in_output(case, asked.cell)
+    written = save(
+        asked.output, case, asked.step, order=asked.order, cell=cell, unit=unit, linked=asked.linked,
+        title=asked.title, dark=asked.dark,
+    )  # fmt: skip
+    print(f"{asked.output}: {written / 1e3:,.0f} kB, {case.line()}")
     return 0
 
 

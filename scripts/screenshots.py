@@ -1,6 +1,7 @@
 """Make the pictures of the README and the docs: ``make screenshots``.
 
-Every picture is the app itself, stopped at a step; the moving one goes through the steps one by one.
+Every picture but the figure is the app itself, stopped at a step; the moving one goes through the steps
+one by one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from urllib.parse import quote
 from PIL import Image  # Streamlit needs it too
 from playwright.sync_api import Browser, Page, expect
 
+from convt_trace.figures.saved import save
+from convt_trace.links.settings import PRESETS
 from live_app import ROOT, chromium, running
 
 IMAGES = ROOT / "docs" / "images"
@@ -176,6 +179,8 @@ def main() -> None:
             page.wait_for_timeout(2000)  # until the table is drawn
             page.screenshot(path=IMAGES / f"{name}.png")
             print(f"docs/images/{name}.png")
+        save(IMAGES / "figure.png", PRESETS["question"].settings.case(), 44)
+        print("docs/images/figure.png")
         with opened(browser, FILM, app.url) as page:
             save_film(IMAGES / f"{FILM.name}.webp", list(frames(page)))
             print(f"docs/images/{FILM.name}.webp")

@@ -19,6 +19,7 @@ FLOORS = (
     ("engine",),
     ("answers", "elsewhere", "links", "planning", "snippet", "views"),
     ("player",),
+    ("figures",),
     ("app", "__main__"),
 )
 #: The engine from the ground up; only the last two need torch.
@@ -134,10 +135,10 @@ def test_tracing_loads_neither_torch_nor_a_page():
         "case.trace()[0], case.trace('gather')[:], case.trace().output"
     )
     assert "numpy" in loaded
-    assert not loaded & {"torch", "streamlit", "pandas"}
+    assert not loaded & {"torch", "streamlit", "pandas", "plotly"}
 
 
 def test_comparing_with_torch_loads_torch_and_no_page():
     loaded = loaded_after("import convt_trace\nconvt_trace.compare")
     assert "torch" in loaded
-    assert not loaded & {"streamlit"}
+    assert not loaded & {"streamlit", "plotly"}

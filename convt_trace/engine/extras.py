@@ -15,6 +15,9 @@ EXTRAS = {
     "pandas": "pandas",
     "onnx": "onnx",
     "anywidget": "widget",
+    "plotly": "plot",
+    "kaleido": "plot",
+    "PIL": "plot",
     "streamlit": "app",
 }
 
@@ -40,7 +43,7 @@ def missing(library: str) -> str:
 
 
 def require(library: str) -> ModuleType:
-    """Import a library.
+    """Import a library, or a module of it.
 
     Raises
     ------
@@ -52,6 +55,7 @@ def require(library: str) -> ModuleType:
     >>> require("numpy").__name__
     'numpy'
     """
-    if sentence := missing(library):
-        raise MissingError(sentence, name=library)
+    root = library.partition(".")[0]
+    if sentence := missing(root):
+        raise MissingError(sentence, name=root)
     return import_module(library)
