@@ -63,12 +63,13 @@ PARALLEL := $(PY) -m pytest -n 2 -p no:rerunfailures $(addprefix --ignore=,$(ALO
 test-quick: $(VENV)/test.stamp
 	$(PARALLEL) --hypothesis-profile=check
 
-test-py: $(VENV)/test.stamp browser
+test-py: $(VENV)/test.stamp node_modules/.stamp browser
 	$(PARALLEL)
 	$(PY) -m pytest $(ALONE)
 
 browser: $(VENV)/test.stamp
 	@path="$$($(PY) scripts/find_browser.py)" && echo "The browser: $$path"
+	@$(PY) scripts/find_firefox.py
 
 bench: $(VENV)/test.stamp browser  ## Measure the engine, the messages, the player and the page
 	@for script in bench/*.py; do echo "== $$script"; $(PY) $$script || exit 1; done
@@ -111,7 +112,7 @@ $(VENV)/test.stamp: $(VENV)/app.stamp requirements-test.txt
 	@touch $@
 
 node_modules/.stamp: $(VENV)/test.stamp package.json package-lock.json .npmrc
-	@echo "Installing what checks the JavaScript ..."
+	@echo "Installing what checks the JavaScript and the pages ..."
 	$(NPM) ci --no-audit --no-fund
 	@touch $@
 

@@ -77,7 +77,7 @@ def runs(path: Path) -> bool:
     """Whether a browser starts: Ubuntu's chromium-browser may be a note about another package."""
     if platform.system() == "Windows":  # where --version opens a window
         return path.is_file()
-    return _call([str(path), "--version"], seconds=30) is None
+    return call([str(path), "--version"], seconds=30) is None
 
 
 def install() -> tuple[Path | None, list[str]]:
@@ -85,7 +85,7 @@ def install() -> tuple[Path | None, list[str]]:
     tried: list[str] = []
     for command in _ways():
         print(f"No browser yet. Trying: {' '.join(command)}", file=sys.stderr, flush=True)
-        trouble = _call(command, seconds=900)
+        trouble = call(command, seconds=900)
         browser = find()
         if browser:
             return browser, tried
@@ -95,17 +95,22 @@ def install() -> tuple[Path | None, list[str]]:
 
 def _ways() -> Iterator[list[str]]:
     yield [sys.executable, "-m", "playwright", "install", "chromium"]
+    yield from apt("chromium")
+
+
+def apt(package: str) -> Iterator[list[str]]:
+    """Yield the commands that install a package of Debian's, where there is apt."""
     if not shutil.which("apt-get"):
         return
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     # -n: sudo fails rather than ask for a password.
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive"]
-    apt = [*quiet, "apt-get"] if root else ["sudo", "-n", *quiet, "apt-get"]
-    yield [*apt, "update"]
-    yield [*apt, "install", "-y", "--no-install-recommends", "chromium"]
+    get = [*quiet, "apt-get"] if root else ["sudo", "-n", *quiet, "apt-get"]
+    yield [*get, "update"]
+    yield [*get, "install", "-y", "--no-install-recommends", package]
 
 
-def _call(command: list[str], seconds: float) -> str | None:
+def call(command: list[str], seconds: float) -> str | None:
     """Run a command without a terminal; return what went wrong, or None."""
     try:
         done = subprocess.run(

@@ -45,17 +45,18 @@ ORDERS = {
 
 
 def size_formula(case: Case) -> str:
-    r"""Return the output-size formula, then the same with the case's numbers, per axis, as LaTeX.
+    r"""Return the output-size formula, then the same with the case's numbers, per axis, as Markdown.
+
+    Each is a formula of its own, which a phone breaks into lines; an aligned block of them it cannot.
 
     Examples
     --------
-    >>> formula = size_formula(Case.of([[[1, 1, 1]]], [[[1, 1, 2]]], padding=2))
-    >>> print(formula.splitlines()[2])
-    L_{out} &= (3-1)\cdot1 - 2\cdot2 + 1\cdot(3-1) + 0 + 1 = 1
+    >>> print(size_formula(Case.of([[[1, 1, 1]]], [[[1, 1, 2]]], padding=2)).splitlines()[-2])
+    L_{out} = (3-1)\cdot1 - 2\cdot2 + 1\cdot(3-1) + 0 + 1 = 1
     """
     names = AXES[case.dims]
     rows = [
-        f"{names[0]}_{{out}} &= ({names[0]}_{{in}}-1)\\cdot\\text{{stride}} - 2\\cdot\\text{{padding}}"
+        f"{names[0]}_{{out}} = ({names[0]}_{{in}}-1)\\cdot\\text{{stride}} - 2\\cdot\\text{{padding}}"
         " + \\text{dilation}\\cdot(\\text{kernel\\_size}-1) + \\text{output\\_padding} + 1"
     ]
     layer, geometry = case.layer, case.geometry
@@ -70,10 +71,10 @@ def size_formula(case: Case) -> str:
         geometry.output_size,
     ):
         rows.append(
-            f"{name}_{{out}} &= ({size}-1)\\cdot{stride} - 2\\cdot{padding} + "
+            f"{name}_{{out}} = ({size}-1)\\cdot{stride} - 2\\cdot{padding} + "
             f"{dilation}\\cdot({kernel}-1) + {extra} + 1 = {result}"
         )
-    return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+    return "\n\n".join(f"$$\n{row}\n$$" for row in rows)
 
 
 def counts(case: Case) -> str:
@@ -454,7 +455,7 @@ def long_answer(case: Case, cell: Ints | None = None, verdict: Verdict | None = 
         f"**Shapes.** {_shapes(case)}",
         f"**The weight.** {_weight(case)}",
         f"**Padding.** {_padding(case)}",
-        f"**Output size.**\n\n$$\n{size_formula(case)}\n$$",
+        f"**Output size.**\n\n{size_formula(case)}",
         f"**The kernel is flipped.** {_flip(case)}",
         f"**The sums.**\n\n{short_answer(case)}",
     ]

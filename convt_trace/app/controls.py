@@ -29,8 +29,6 @@ _OWN_NOTE = (
 )
 #: Channels that are offered as a list.
 MOST_LISTED = 1024
-#: Pixels for a preset's note, the same for all, so that nothing below it moves.
-_NOTE_HEIGHT = 136
 _AXIS_NAMES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
 
 
@@ -132,7 +130,7 @@ def _presets(settings: Settings) -> None:
         "Start from", list(titles), format_func=titles.__getitem__, key="preset", on_change=chosen
     )
     note = PRESETS[name].note if (name := st.session_state.preset) != OWN else _OWN_NOTE
-    with st.container(height=_NOTE_HEIGHT, border=False):
+    with st.container(key="note"):
         # A note may state the output, so it is hidden with it.
         if st.session_state.opening.hidden is None:
             st.caption(note)

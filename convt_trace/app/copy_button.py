@@ -19,6 +19,8 @@ export default function (component) {
 
 _copy = st.components.v2.component(
     "convt_trace_copy",
+    # A dialog moves the focus itself, and finds nothing in a tree apart.
+    isolate_styles=False,
     js=_LOADER
     % {
         "script": json.dumps(server.url(f"{server.COPY_BUTTON}/copy_button.js")),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 from urllib.parse import urlencode
 from uuid import uuid4
 
@@ -19,7 +18,7 @@ from convt_trace.answers.summary import asks_for_counts, counters, rows, totals
 from convt_trace.app import address, answers, shell, uncalled
 from convt_trace.app.editor.mount import Load, Mark, editor
 from convt_trace.app.gallery import EXAMPLES, name_of
-from convt_trace.app.markdown import code, plain
+from convt_trace.app.markdown import code, plain, printed
 from convt_trace.app.read_off import chain_query
 from convt_trace.app.readings import Asked, Result, readings, trouble
 from convt_trace.engine.sized import Sized
@@ -39,6 +38,8 @@ from convt_trace.snippet.notebook import code_of
 #: More calls than this are chosen from a list; as tabs they could not be told apart.
 _MOST_TABS = 12
 _NOTES_SHOWN = 6
+#: Lines of printed text that are seen at once.
+_LINES = 10
 _LINK = "link:"
 
 
@@ -258,10 +259,10 @@ def _found(state: State, result: Result) -> None:
         st.warning(f"**Line {line}.** {plain(warning)}", icon=":material/lightbulb:")
     if reading.printed:
         st.caption("It prints")
-        st.code(reading.printed.rstrip("\n"), language=None, height=_height(reading.printed))
+        st.html(printed(reading.printed.rstrip("\n"), "What it prints", _LINES))
     for shown in reading.shown:
         st.caption(f"Line {shown.line} shows")
-        st.code(shown.text, language=None, height=_height(shown.text))
+        st.html(printed(shown.text, f"What line {shown.line} shows", _LINES))
     notes = _sentences(reading.notes)
     if notes:
         more = [f"{len(notes) - _NOTES_SHOWN:,} more"] if len(notes) > _NOTES_SHOWN else []
@@ -360,10 +361,6 @@ def _picture(tried: Attempt, offending: str) -> None:
     st.image(
         picture(shapes, tried.parameters, offending, tried.op), alt=described(shapes, offending)
     )
-
-
-def _height(text: str) -> int | Literal["content"]:
-    return 220 if text.count("\n") > 9 else "content"
 
 
 # -- its calls ------------------------------------------------------------------------------------

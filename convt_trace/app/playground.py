@@ -190,7 +190,7 @@ def _more(what: Case | Settings, case: Case) -> None:
     size, code, table, edit = st.tabs(_TABS, key="more", on_change="rerun")
     if size.open:
         with size:
-            st.latex(words.size_formula(case))
+            st.markdown(words.size_formula(case))
             st.markdown(words.weight_rule(case))
     if code.open:
         with code:

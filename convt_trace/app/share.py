@@ -12,6 +12,7 @@ import streamlit as st
 
 from convt_trace.app import address, opened, server
 from convt_trace.app.copy_button import copy_button
+from convt_trace.app.markdown import printed
 from convt_trace.engine.case import Case
 from convt_trace.engine.view import Moment, View
 from convt_trace.links.files import to_json
@@ -23,6 +24,8 @@ _FRAME = (
     '<iframe src="{src}" width="100%" height="900" style="border: 0" loading="lazy" '
     'title="{title}"></iframe>'
 )
+#: Lines of a text that are seen at once, beside a code that fills the screen.
+_LINES = 5
 _NOTHING, _ALL = "nothing", "all of it"
 _HERE, _START = "this step", "the beginning"
 
@@ -66,9 +69,9 @@ def _links(what: Case | Settings, case: Case, view: View, moment: Moment) -> Non
     with code:
         _code(link)
     with texts:
-        _text("**Link**", "Copy link", link, "copy_link")
+        _text("Link", "Copy link", link, "copy_link")
         frame = _FRAME.format(src=f"{link}&embed=true".replace("&", "&amp;"), title=case.line())
-        _text("**In a course page**", "Copy frame", frame, "copy_frame", height=140)
+        _text("In a course page", "Copy frame", frame, "copy_frame")
         if not server.embedders():
             st.caption(
                 "Another site's page shows it once this server allows that site: "
@@ -79,13 +82,13 @@ def _links(what: Case | Settings, case: Case, view: View, moment: Moment) -> Non
         )
 
 
-def _text(title: str, label: str, text: str, key: str, height: int | None = None) -> None:
+def _text(title: str, label: str, text: str, key: str) -> None:
     with st.container(
         horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"
     ):
-        st.markdown(title, width="content")
+        st.markdown(f"**{title}**", width="content")
         copy_button(label, text, key=key)
-    st.code(text, language=None, wrap_lines=True, height=height or "content")
+    st.html(printed(text, title, _LINES))
 
 
 def _code(link: str) -> None:

@@ -31,6 +31,33 @@ _STYLE = """<style>
 [data-testid="stSidebarContent"] { padding-top: 0; }
 [class*="st-key-answer_"] { border-left: 4px solid #7f79ee; padding-left: 1rem; }
 [class*="st-key-answer_"] code { font-size: 1rem; }
+/* The note of every preset has the same room, so that nothing below it moves. */
+.st-key-note { min-height: 8.5rem; }
+/* Streamlit's captions, its labels of what is disabled, and its code are paler than 4.5:1. */
+.stMarkdown [data-testid="stCaptionContainer"], [data-testid="stWidgetLabel"][disabled] {
+  color: color-mix(in srgb, currentcolor 76%, transparent); opacity: 1;
+}
+.stCode pre .token.keyword, .stCode pre .token.function, .stCode pre .token.class-name {
+  color: light-dark(#0f5cad, #6bb1f5);
+}
+.stCode pre .token.string, .stCode pre .token.boolean { color: light-dark(#14713a, #5fd38d); }
+.stCode pre .token.number { color: light-dark(#0e6f68, #4fd1c5); }
+.stCode pre .token.operator, .stCode pre .token.decorator { color: light-dark(#a34700, #f5a662); }
+.stCode pre .token.comment, .stCode pre .token.punctuation { color: light-dark(#5c6070, #a6a9b8); }
+.stApp [data-testid^="stBaseButton-primary"] { color: light-dark(#ffffff, #15141d); }
+/* Nothing of Streamlit's scrolls in itself, out of a keyboard's reach: long lines are broken. */
+.stCode pre, .stCode pre code { white-space: pre-wrap !important; overflow-wrap: anywhere; }
+@media (max-width: 640px) { .stCode pre code { font-size: 0.75rem; } }
+.stMarkdown .katex-display { margin: 0.3rem 0; text-align: left; }
+.stMarkdown .katex-display > .katex { white-space: normal; text-align: left; line-height: 1.6; }
+.stMarkdown .katex-display > .katex > .katex-html { margin: 0; width: auto; }
+/* What scrolls is `markdown.printed`, which takes the focus. */
+.printed {
+  margin: 0; padding: 0.8rem 1rem; max-height: var(--highest); overflow: auto; color: inherit;
+  font-size: 0.875rem; line-height: 1.5; white-space: pre-wrap; overflow-wrap: anywhere;
+  background: color-mix(in srgb, currentcolor 5%, transparent); border-radius: 0.5rem;
+}
+.printed:focus-visible { outline: 3px solid light-dark(#5252cc, #9a94ff); outline-offset: 2px; }
 </style>"""
 
 

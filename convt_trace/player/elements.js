@@ -46,6 +46,11 @@ export function loadStyle(parent, url) {
   });
 }
 
+/** Whether there is more in an element than is seen. */
+export function scrolls({ scrollWidth, clientWidth, scrollHeight, clientHeight }) {
+  return scrollWidth > clientWidth || scrollHeight > clientHeight;
+}
+
 /** A checkbox with its label. */
 export function checkbox(name, checked, run) {
   const box = make("input", { type: "checkbox", checked });

@@ -1,6 +1,6 @@
 // Which key does what, and where on the page it does nothing.
 
-import { make } from "./elements.js";
+import { make, scrolls } from "./elements.js";
 
 /** The key of each button, as its tooltip names it. */
 export const KEYS = {
@@ -10,6 +10,9 @@ export const KEYS = {
   "Step forward": "→",
   "Last step": "End",
 };
+
+/** The same, as a screen reader names them. */
+export const SHORTCUTS = { ...KEYS, "Step back": "ArrowLeft", "Step forward": "ArrowRight" };
 
 const HINTS = [
   ["Space", "play"],
@@ -23,21 +26,21 @@ const MORE_HINTS = [
 ];
 
 const ROLES = [
-  "slider",
-  "combobox",
-  "textbox",
-  "radio",
-  "tab",
-  "button",
-  "option",
-  "grid",
-  "dialog",
+  ...["slider", "spinbutton", "combobox", "listbox", "option", "textbox", "searchbox"],
+  ...["radio", "checkbox", "switch", "button", "link", "tab", "menu", "menuitem"],
+  ...["grid", "treegrid", "tree", "dialog", "application"],
 ];
 /** What else on the page takes keys for itself. */
 const BUSY = [
-  `input, textarea, select, button, a[href], summary, [contenteditable="true"], canvas`,
+  `input, textarea, select, button, a[href], summary, pre[tabindex], canvas, iframe`,
+  `[contenteditable="true"]`,
   ...ROLES.map((role) => `[role="${role}"]`),
 ].join(", ");
+
+/** What of the player's own is moved in, or pressed, by keys while it has the focus. */
+const SCROLLS = ".ct-stage, .ct-detail, .ct-code pre";
+const MOVES = /^( |Arrow.*|Home|End)$/;
+const PRESSED = "button, summary, input:not([type=range])";
 
 /** The keys as a line of hints; there is room for more of them where there are no controls. */
 export function keyHints() {
@@ -53,13 +56,13 @@ export function keyHints() {
 
 /** Do what a key stands for, by the names in `actions`, if it is meant for the player in `root`. */
 export function press(event, root, actions) {
-  if (!root.isConnected || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!root.isConnected || event.defaultPrevented) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
   const target = event.composedPath()[0];
   if (!root.contains(target) && target.closest(BUSY)) return;
   if (target.type === "text" && event.key !== "Escape") return; // an answer is being typed
-  const pressesIt =
-    event.key === " " && /BUTTON|INPUT/.test(target.tagName) && target.type !== "range";
-  if (target.tagName === "SELECT" || pressesIt) return;
+  if (target.matches("select") || (event.key === " " && target.matches(PRESSED))) return;
+  if (MOVES.test(event.key) && target.matches(SCROLLS) && scrolls(target)) return;
   const run = actions[event.key.length > 1 ? event.key : event.key.toLowerCase()];
   if (!run) return;
   event.preventDefault();

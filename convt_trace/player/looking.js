@@ -1,6 +1,7 @@
 // Looking at a cell: what is pointed at or pinned, what lights up with it, and what is said of it.
 
-import { make } from "./elements.js";
+import { make, scrolls } from "./elements.js";
+import { isTouched } from "./hands.js";
 import { number } from "./number.js";
 
 const TERMS_SHOWN = 24;
@@ -9,6 +10,11 @@ const HINTS = {
   point:
     "Point at an output cell to see its whole sum, at an input value to see where it goes; click to pin it.",
   tap: "Tap an output cell to see its whole sum, an input value to see where it goes; tap again to unpin.",
+};
+
+const PINS = {
+  point: ["Pinned: click again, or press Esc, to unpin.", "Click to pin it."],
+  tap: ["Pinned: tap again to unpin.", "Tap to pin it."],
 };
 
 export class Looking {
@@ -22,7 +28,7 @@ export class Looking {
     this.tell = tell;
     this.pinned = null;
     this.hovered = null;
-    this.detail = make("div", { class: "ct-detail", "aria-live": "polite" });
+    this.detail = make("div", { class: "ct-detail", role: "group", "aria-label": "Selected cell" });
   }
 
   get scene() {
@@ -69,6 +75,15 @@ export class Looking {
   // -- lighting up ----------------------------------------------------------------------------
 
   light() {
+    // A cell that is chosen is told in full; of those that are passed on the way, only what they hold.
+    this.detail.setAttribute("aria-live", this.pinned ? "polite" : "off");
+    this.#light();
+    // Keys reach what scrolls, and pass by what does not.
+    if (scrolls(this.detail)) this.detail.setAttribute("tabindex", "0");
+    else this.detail.removeAttribute("tabindex");
+  }
+
+  #light() {
     const { picture, root, views } = this.player;
     const target = this.pinned ?? this.hovered;
     for (const sheet of picture.sheets) sheet.layers.lit.setAttribute("d", "");
@@ -76,7 +91,7 @@ export class Looking {
     root.classList.toggle("ct-pinned", this.pinned !== null);
     views.light(target ? this.#rowsOf(this.#asOutput(target)) : []);
     if (!target) {
-      const hint = HINTS[matchMedia("(hover: none)").matches ? "tap" : "point"];
+      const hint = HINTS[isTouched() ? "tap" : "point"];
       this.detail.replaceChildren(make("p", { class: "ct-hint" }, hint));
       return;
     }
@@ -155,7 +170,9 @@ export class Looking {
     if (there >= 0) this.#lit("torch", [there]);
     const name = this.scene.output.cellName(cell);
     const asks =
-      cell === this.player.predict.target ? "type what it will be" : "click it to predict it";
+      cell === this.player.predict.target
+        ? "type what it will be"
+        : `${isTouched() ? "tap" : "click"} it to predict it`;
     const said = there < 0 ? " is cropped by padding." : ` is hidden: ${asks}.`;
     this.detail.replaceChildren(make("p", {}, make("b", {}, name), said));
   }
@@ -201,11 +218,8 @@ export class Looking {
   }
 
   #pinHint() {
-    return make(
-      "p",
-      { class: "ct-hint" },
-      this.pinned ? "Pinned: click again, or press Esc, to unpin." : "Click to pin it.",
-    );
+    const [pinned, loose] = PINS[isTouched() ? "tap" : "point"];
+    return make("p", { class: "ct-hint" }, this.pinned ? pinned : loose);
   }
 }
 

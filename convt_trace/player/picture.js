@@ -26,6 +26,13 @@ export class Picture {
     this.hatch = `ct-hatch-${Math.random().toString(36).slice(2)}`;
     this.links = draw("svg", { class: "ct-links", "aria-hidden": "true" });
     this.stage = make("div", { class: "ct-stage" });
+    /** What a screen reader is told: how a sheet is walked through, and the cell that the keys are at. */
+    this.hint = make(
+      "p",
+      { class: "ct-unseen", id: `${this.hatch}-keys` },
+      "The arrow keys go from cell to cell, Enter selects one, Escape lets it go.",
+    );
+    this.said = make("p", { class: "ct-unseen", "aria-live": "polite" });
     this.legend = make("div", { class: "ct-legend" });
     this.cropBox = checkbox("Cropped margin", true, (on) => {
       this.showCrop = on;
@@ -36,6 +43,20 @@ export class Picture {
 
   get scene() {
     return this.player.scene;
+  }
+
+  /** Say something to a screen reader. */
+  say(text) {
+    this.said.textContent = text;
+  }
+
+  /** The cell of the player's step on a panel; null where there is none. */
+  stepsCell(name) {
+    const { scene } = this;
+    const { step } = this.player;
+    const column = scene.columns[{ input: "x", weight: "w", output: "y" }[name]];
+    const isHere = column && step > scene.start && scene.has(step - 1);
+    return isHere ? column[scene.rowOf(step)] : null;
   }
 
   get root() {

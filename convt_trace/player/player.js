@@ -98,7 +98,8 @@ export class Player {
       { class: "ct-player", "aria-label": "Step-by-step player", hidden: true },
       make(
         "div",
-        { class: "ct-bar" },
+        // A screen reader passes the keys on from here; elsewhere it may keep them for itself.
+        { class: "ct-bar", role: "application", "aria-label": "Step by step" },
         transport.buttons,
         transport.scrubber,
         transport.readout,
@@ -122,6 +123,8 @@ export class Player {
       views.element,
       looking.detail,
       picture.legend,
+      picture.hint,
+      picture.said,
       this.note,
       picture.pattern(),
     );

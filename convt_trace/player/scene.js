@@ -3,6 +3,7 @@
 // docs/scene.md; which cells meet and what they sum to was worked out in Python, and is looked up here.
 
 import { fromText, toText } from "./cell.js";
+import { isTouched } from "./hands.js";
 import { isExact, number, toldApart } from "./number.js";
 import { Panel } from "./panel.js";
 
@@ -11,6 +12,11 @@ const ARRAYS = {
   int64: BigInt64Array,
   int32: Int32Array,
   uint8: Uint8Array,
+};
+/** What there is to do first. */
+const START = {
+  press: "Press Play, or step with the right arrow.",
+  tap: "Tap Play, or step with the arrow to its right.",
 };
 const KEPT = 1;
 const COMPLETES = 2;
@@ -264,7 +270,7 @@ export class Scene {
     const { all, cropped, padded = 0 } = this.macs;
     const crop = cropped ? `; padding crops ${cropped.toLocaleString("en")} of them` : "";
     const zeros = padded ? `; ${padded.toLocaleString("en")} of them read a padded zero` : "";
-    return `${all.toLocaleString("en")} multiply-accumulates make this output${crop}${zeros}. Press Play, or step with the right arrow.`;
+    return `${all.toLocaleString("en")} multiply-accumulates make this output${crop}${zeros}. ${START[isTouched() ? "tap" : "press"]}`;
   }
 
   #unitSubject(first, row, level) {

@@ -1,9 +1,10 @@
 // One tensor on the page: a plotly heatmap for the colours, and over it an SVG with its numbers,
 // names, indices and outlines.
 
+import { Cursor } from "./cursor.js";
 import { draw, make } from "./elements.js";
 import { NUMBERS_FROM, spots } from "./layout.js";
-import { short } from "./number.js";
+import { number, short } from "./number.js";
 import Plotly from "./plotly.js";
 
 const MOST_NUMBERS = 900; // numbers on one sheet; more cannot be read, and cost time
@@ -23,13 +24,21 @@ export class Sheet {
     this.heat = make("div", { class: "ct-heat" });
     this.under = draw("svg", { class: "ct-under", "aria-hidden": "true" });
     this.over = draw("svg", { class: "ct-over", "aria-hidden": "true" });
-    this.body = make("div", { class: "ct-sheet" }, this.under, this.heat, this.over);
+    const parts = [this.under, this.heat, this.over];
+    const hint = picture.hint.id;
+    // A screen reader passes the keys on, as to a game; what it hears of a cell, `tell` says.
+    this.body = make(
+      "div",
+      { class: "ct-sheet", role: "application", tabindex: 0, "aria-describedby": hint },
+      ...parts,
+    );
     this.caption = make("figcaption");
     this.figure = make("figure", { "data-panel": panel.name }, this.caption, this.body);
     this.over.onpointermove = (event) =>
       event.pointerType !== "touch" && looking.hover(this.pointed(event));
     this.over.onpointerleave = () => looking.hover(null);
     this.over.onclick = (event) => looking.pin(this.pointed(event));
+    this.cursor = new Cursor(this, looking);
   }
 
   pointed(event) {
@@ -52,6 +61,8 @@ export class Sheet {
       [...this.places].map(([cell, [row, column]]) => [row * laid.columns + column, cell]),
     );
     this.figure.setAttribute("aria-label", `${panel.title}, shape ${panel.shape}`);
+    this.body.setAttribute("aria-label", `cells of ${panel.title}`);
+    this.held = new Map();
     this.caption.replaceChildren(make("b", {}, panel.title), " ", make("span", {}, panel.shape));
     const size = { width: `${laid.width}px`, height: `${laid.height}px` };
     Object.assign(this.body.style, size);
@@ -205,12 +216,11 @@ export class Sheet {
   #drawOver() {
     const { cell } = this.laid;
     this.layers = Object.fromEntries(
-      ["crop", "real", "pad", "extra", "mark", "reach", "asked", "lit", "now"].map((name) => [
-        name,
-        draw("path", { class: `ct-${name}` }),
-      ]),
+      [...["crop", "real", "pad", "extra", "mark", "reach", "asked", "lit", "now", "cursor"]].map(
+        (name) => [name, draw("path", { class: `ct-${name}` })],
+      ),
     );
-    const { crop, real, pad, extra, mark, reach, asked, lit, now } = this.layers;
+    const { crop, real, pad, extra, mark, reach, asked, lit, now, cursor } = this.layers;
     const cells = [...this.places.keys()];
     const where = (test) => this.outline(cells.filter(test));
     crop.setAttribute(
@@ -260,7 +270,9 @@ export class Sheet {
       asked,
       lit,
       now,
+      cursor,
     );
+    this.cursor.draw();
   }
 
   /** A rectangle in every block around what padding's zeros surround. */
@@ -301,6 +313,7 @@ export class Sheet {
   write(cell, value) {
     const place = this.places.get(cell);
     if (!place) return;
+    this.held.set(cell, value);
     const known = value !== null && value !== HIDDEN && Number.isFinite(Number(value));
     this.z[place[0]][place[1]] = known ? Number(value) : null;
     const number = this.numbers.get(cell);
@@ -312,6 +325,15 @@ export class Sheet {
     const dark = known ? this.picture.scale.wantsDark(value, this.panel.limit) : null;
     const tone = dark === null ? "" : dark ? "ct-on-light" : "ct-on-dark";
     number.setAttribute("class", `ct-number ${tone} ${this.#faint(cell)}`);
+  }
+
+  /** A cell and what it holds, in words. */
+  tell(cell) {
+    const value = this.held.get(cell) ?? null;
+    const holds =
+      value === null ? "is empty" : value === HIDDEN ? "is hidden" : `= ${number(value)}`;
+    const cropped = this.panel.marked(cell, "crop") ? ", cropped by padding" : "";
+    return `${this.panel.cellName(cell)} ${holds}${cropped}`;
   }
 
   #covered(cell) {

@@ -1,7 +1,7 @@
 // Going from step to step: the buttons, the scrubber, the unit and the speed, and the clock that plays.
 
 import { checkbox, choice, icon, make } from "./elements.js";
-import { KEYS } from "./keys.js";
+import { KEYS, SHORTCUTS } from "./keys.js";
 
 const SPEEDS = [1, 2, 4, 8, 15, 30, 60];
 
@@ -29,7 +29,13 @@ export class Transport {
     const button = (name, run) =>
       make(
         "button",
-        { type: "button", "aria-label": name, title: `${name} (${KEYS[name]})`, onclick: run },
+        {
+          type: "button",
+          "aria-label": name,
+          "aria-keyshortcuts": SHORTCUTS[name],
+          title: `${name} (${KEYS[name]})`,
+          onclick: run,
+        },
         icon(name),
       );
     this.playButton = button("Play", () => this.toggle());

@@ -3,6 +3,7 @@
 
 import { draw, make } from "./elements.js";
 import { fit, stack } from "./layout.js";
+import { isTouched } from "./hands.js";
 import { decodeLinked } from "./linked.js";
 import { HIDDEN, Sheet } from "./sheet.js";
 
@@ -46,6 +47,16 @@ export class Views {
     const rest = this.wanted.filter((one) => one !== name);
     const closes = rest.length < this.wanted.length;
     this.#want(closes ? rest : this.#isNarrow ? [name] : [...rest, name], closes ? "" : name);
+  }
+
+  /** Close a view; keys, which were in it, go on at the button that opens it. */
+  close(name, byKey) {
+    this.toggle(name);
+    if (byKey) this.#chipOf(name)?.focus();
+  }
+
+  #chipOf(name) {
+    return this.chips.querySelector(`[data-view="${name}"]`);
   }
 
   /** Open the next view alone; after the last one, none. */
@@ -145,7 +156,7 @@ export class Views {
       : null;
     this.element.hidden = !scene.offers.length; // a plain convolution has none
     this.chips.replaceChildren(make("span", {}, "See the same MAC as "), ...scene.offers.map(chip));
-    if (focused) this.chips.querySelector(`[data-view="${focused}"]`)?.focus();
+    if (focused) this.#chipOf(focused)?.focus();
   }
 
   lay() {
@@ -233,7 +244,7 @@ class Section {
         type: "button",
         class: "ct-close",
         "aria-label": `Close ${view.title}`,
-        onclick: () => views.toggle(view.name),
+        onclick: (event) => views.close(view.name, event.detail === 0),
       },
       "×",
     );
@@ -352,7 +363,7 @@ class Section {
     const hidden = row >= 0 && this.player.predict.covers(scene.columns.y[row], this.player.step);
     this.equation.textContent =
       row < 0
-        ? "Press Play, step, or click a cell: the same MAC lights up in every picture."
+        ? `${isTouched() ? "Tap Play, step, or tap" : "Press Play, step, or click"} a cell: the same MAC lights up in every picture.`
         : this.view.equation(row, hidden);
     for (const line of this.lines.filter((one) => one.isStacked)) this.#drawArrows(line, row);
   }

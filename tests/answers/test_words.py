@@ -148,7 +148,7 @@ def test_the_long_answer_tells_the_question():
     answer = words.long_answer(QUESTION.case(), cell=(0, 3, 0))
     for said in (
         "(1, 4, 3)", "(4, 2, 3)", "(1, 4, 1)", "| 1 | 2, 3 | `weight[2:4]` | 2, 3 |",
-        "1*(3-1) - 2 = 0", "= 1\n\\end{aligned}", "`[1,1,2]` is read as `[2,1,1]`",
+        "1*(3-1) - 2 = 0", "+ 0 + 1 = 1\n$$", "`[1,1,2]` is read as `[2,1,1]`",
         "`y[0,2:4,0] = 2 * dot([1,1,2], [2,1,1]) = 10`", "`[8, 8, 10, 10]`", "equals torch",
         "**`y[0,3,0] = 10`**",
     ):  # fmt: skip

@@ -324,7 +324,7 @@ def test_an_address_with_mistakes_says_so_and_shows_a_picture(page: Page) -> Non
 
 def test_the_size_formula_has_this_case_s_numbers(page: Page) -> None:
     PlayerPage(page, "/?stride=2&padding=1")
-    formula = tab(page, "Output size").locator(".katex annotation")
+    formula = tab(page, "Output size").locator(".katex annotation").last
     expect(formula).to_contain_text(r"(3-1)\cdot2 - 2\cdot1 + 1\cdot(3-1) + 0 + 1 = 5")
     expect(page.get_by_test_id("stMain")).to_contain_text("72 MACs, of which 16 are cropped")
     expect(page.get_by_test_id("stMain")).to_contain_text("24 parameters")
