@@ -26,7 +26,8 @@ class Widget {
     this.isReady = false;
     this.telling = null;
     el.classList.add("ct-widget");
-    el.dataset.lmSuppressShortcuts = "true"; // JupyterLab's own keys
+    // JupyterLab asks the element that has the focus whether its own keys are meant.
+    el.addEventListener("focusin", ({ target }) => (target.dataset.lmSuppressShortcuts = "true"));
     this.orders = choice(
       "Order of the MACs",
       model.get("_orders").map((name) => [name, name]),
