@@ -48,7 +48,7 @@ _STYLE = """<style>
 /* Nothing of Streamlit's scrolls in itself, out of a keyboard's reach: long lines are broken. */
 .stCode pre, .stCode pre code { white-space: pre-wrap !important; overflow-wrap: anywhere; }
 @media (max-width: 640px) { .stCode pre code { font-size: 0.75rem; } }
-.stMarkdown .katex-display { margin: 0.3rem 0; text-align: left; }
+.stMarkdown .katex-display { margin: 0.3rem 0 0.7rem; text-align: left; }
 .stMarkdown .katex-display > .katex { white-space: normal; text-align: left; line-height: 1.6; }
 .stMarkdown .katex-display > .katex > .katex-html { margin: 0; width: auto; }
 /* What scrolls is `markdown.printed`, which takes the focus. */

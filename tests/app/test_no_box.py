@@ -38,9 +38,9 @@ def opened(text: str) -> AppTest:
 
 
 def said(page: AppTest) -> str:
-    return "\n".join(
-        one.value for one in (*page.caption, *page.markdown, *page.warning, *page.code)
-    )
+    printed = [one.proto.body for one in page.get("html")]
+    told = (*page.caption, *page.markdown, *page.warning, *page.code)
+    return "\n".join([*(one.value for one in told), *printed])
 
 
 def test_a_text_is_listed_and_not_run(no_box: None) -> None:
