@@ -322,7 +322,9 @@ export class Sheet {
     const text =
       value === null || hollow ? "" : value === HIDDEN ? this.#covered(cell) : this.#short(value);
     if (number.textContent !== text) number.textContent = text;
-    const dark = known ? this.picture.scale.wantsDark(value, this.panel.limit) : null;
+    // The margin that is cropped has a veil of the page's own colour, on which the page's ink is read.
+    const plain = !known || this.panel.marked(cell, "crop");
+    const dark = plain ? null : this.picture.scale.wantsDark(value, this.panel.limit);
     const tone = dark === null ? "" : dark ? "ct-on-light" : "ct-on-dark";
     number.setAttribute("class", `ct-number ${tone} ${this.#faint(cell)}`);
   }
