@@ -411,7 +411,7 @@ def test_in_the_dark_the_words_are_bright(dark: Page) -> None:
     open_at(dark)
     expect(dark.locator(".ce.ce-night")).to_be_visible()
     keyword = dark.locator(".token.keyword").first
-    expect(keyword).to_have_css("color", "rgb(255, 123, 114)")
+    expect(keyword).to_have_css("color", "rgb(255, 143, 135)")
 
 
 def test_a_phone_shows_everything_in_one_column(open_page: OpenPage) -> None:
