@@ -189,9 +189,12 @@ def _line(func: Any, args: Any, kwargs: Any) -> _Line | None:
     """Return a call that changes a size as a line; None where it is none, or no layer can say it."""
     write = _WRITERS.get(func)
     try:
-        return None if write is None else write(*args, **kwargs)
-    except (TypeError, ValueError, RuntimeError):
+        line = None if write is None else write(*args, **kwargs)
+    except (TypeError, ValueError, RuntimeError, IndexError, AttributeError):
         return None
+    # Tensors of more axes are cut and padded too, and one of too few is what torch refuses.
+    fits = line is not None and line.dims in (1, 2, 3) and 0 < line.x.dim() - line.dims < 3
+    return line if fits else None
 
 
 def _call(name: str, first: Iterable[Any], **others: tuple[Any, Any]) -> str:

@@ -61,6 +61,27 @@ def test_a_long_loop_is_followed_for_a_while() -> None:
     assert len(reading.made) == 2000 and reading.made[0] == Made(size=(4,))
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "torch.ones(1, 2, 3, 4, 5, 6, 7)[:, :, 1:, 1:]",
+        "torch.nn.functional.pad(torch.ones(1, 2, 3, 4, 5, 6), (1, 1))",
+        "torch.ones(3)[1:]",
+        "torch.ones(2, 3)[:, 1:].T",
+        "torch.nn.functional.pad(torch.ones(2, 3), (1, 1))",
+    ],
+)
+def test_tensors_of_any_number_of_axes_are_cut_and_padded(before: str) -> None:
+    call = "torch.conv_transpose1d(torch.ones(1, 1, 4), torch.ones(1, 1, 2))"
+    reading = read_snippet(f"import torch\n{before}\n{call}")
+    assert len(reading.calls) == 1 and reading.made[-1].size == (5,)
+
+
+def test_a_tensor_of_too_few_axes_is_torchs_own_error() -> None:
+    with pytest.raises(SnippetError, match="Expected 2D .* or 3D"):
+        read_snippet("import torch\ntorch.conv_transpose1d(torch.tensor(1.0), torch.ones(1, 1, 2))")
+
+
 words = st.text(max_size=9) | st.sampled_from(["", "nn.Conv1d(1, 1, 3)"])
 anything = st.none() | st.integers(-3, 9) | words | st.lists(st.integers(-3, 9), max_size=4)
 
