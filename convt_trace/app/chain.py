@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from html import escape
 
 import streamlit as st
@@ -86,9 +87,15 @@ def _tell(stages: Chain, size: int) -> None:
         st.success(stages.end(size))
     elif end := stages.end(size):
         st.error(end, icon=":material/error:")
-    st.markdown(f"Input sizes that go through: **{stages.passes()}**.")
+    st.markdown(f"Input sizes that go through: **{_passes(stages.text, stages.axis)}**.")
     if stages.dims == 1:
         _time(stages, size)
+
+
+@lru_cache(maxsize=64)
+def _passes(text: str, axis: int | None) -> str:
+    """Say which input sizes go through: hundreds are tried, and the tab is drawn in every run."""
+    return Chain.read(text, axis).passes()
 
 
 def _picture(stages: Chain, size: int) -> str:
@@ -123,7 +130,7 @@ def _time(stages: Chain, size: int) -> None:
         f"An output needs {field}: {before} before its own time and {after} after it."
         + ("" if after else " The chain is causal.")
     )
-    trims = [f"line {stage.line}: {trim}" for stage, trim in stages.trims()]
+    trims = [f"line {stage.line}: {trim}" for stage, trim in stages.trims() if trim]
     if trims:
         st.markdown(
             "A causal chain has padding=0 and trims on the right, none on the left, behind each "

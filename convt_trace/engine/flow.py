@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
 from convt_trace.engine.conv_layer import ConvLayer
-from convt_trace.engine.layer import DEFAULTS, Ints, Layer
+from convt_trace.engine.layer import DEFAULTS, Ints, Layer, ints
 from convt_trace.engine.made import MOST_MADE, Made
 from convt_trace.engine.modules import running_module
 from convt_trace.engine.text import shortest
@@ -218,10 +218,14 @@ def _conv(dims: int) -> Callable[..., _Line]:
         input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0,
         dilation: Any = 1, groups: int = 1,
     ) -> _Line:  # fmt: skip
-        named = padding if padding == "same" else _each(0 if padding == "valid" else padding, dims)
+        named = (
+            padding
+            if padding == "same"
+            else ints(0 if padding == "valid" else padding, dims, "padding")
+        )
         layer = ConvLayer(
             weight.shape[1] * groups, weight.shape[0], tuple(weight.shape[2:]),
-            _each(stride, dims), named, _each(dilation, dims), int(groups),
+            ints(stride, dims, "stride"), named, ints(dilation, dims, "dilation"), int(groups),
         )  # fmt: skip
         return _Line(f"nn.{layer}", input, dims)
 
@@ -236,7 +240,12 @@ def _conv_transpose(dims: int) -> Callable[..., _Line]:
         _, module = running_module(sys._getframe())
         # `output_size=` in a layer's call comes to another output_padding than the layer's own.
         own = getattr(module, "output_padding", layer.output_padding)
-        return _Line(f"nn.{layer}", input, dims, fixed=_each(own, dims) != layer.output_padding)
+        return _Line(
+            f"nn.{layer}",
+            input,
+            dims,
+            fixed=ints(own, dims, "output_padding") != layer.output_padding,
+        )
 
     return write
 
@@ -326,11 +335,6 @@ def _is_called(name: str) -> bool:
     """Whether a layer of torch's own is being called whose class has this in its name."""
     _, module = running_module(sys._getframe())
     return module is not None and name in type(module).__name__
-
-
-def _each(value: Any, dims: int) -> Ints:
-    numbers = tuple(map(int, value)) if isinstance(value, (tuple, list)) else (int(value),)
-    return numbers * dims if len(numbers) == 1 else numbers
 
 
 def _named(module: Any, names: Iterable[str]) -> list[Any]:
